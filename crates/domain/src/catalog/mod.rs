@@ -1,0 +1,90 @@
+//! What a product sells: meters, plans, limits, features, rate limits and model prices, as the catalog file declares them.
+//!
+//! [`Catalog`] is the checked form: names resolve, amounts fit, nothing contradicts. [`parse`] reads the TOML and explains
+//! every mistake with its place and its mend; [`diff`] says what a customer would notice. Nothing here reads files.
+
+pub mod plan;
+
+pub use plan::{Enforce, FeatureValue, Interval, Limit, LimitScope, Past, Plan, PlanPrice, RateLimit};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+use crate::pricing::{ModelPrice, VoiceFormulas};
+
+/// The meter that adds up what model calls cost after markup. Its amounts are nano-dollars; every other meter's are
+/// millionths of a unit.
+pub const COST_METER: &str = "cost";
+
+/// A whole catalog, checked.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Shown to customers: `Acme Chat`.
+    pub product: String,
+    /// ISO 4217, upper case. Prices, `cost` limits and credits in money are in it.
+    pub currency: String,
+    /// The plan of accounts that have no other. `None`: such accounts are answered `subscription_required`.
+    pub default_plan: Option<Name>,
+    /// Added to every base cost, in millionths of a percent: 5 % is 5,000,000.
+    pub markup_millionths_percent: i64,
+    /// `Observe` counts and reports what would have been denied, and denies nothing.
+    pub enforce: Enforce,
+    /// Percentages of a limit at which a warning is raised, ascending: 80, 90, 100.
+    pub warn_at_percent: Vec<u8>,
+    pub unknown_model: UnknownModel,
+    pub voice: VoiceFormulas,
+    pub meters: BTreeMap<Name, Meter>,
+    /// Named groups that `allowed_models` can name: `basic = ["gpt-4o-mini", …]`.
+    pub model_groups: BTreeMap<Name, Vec<Name>>,
+    pub models: BTreeMap<Name, ModelPrice>,
+    /// Base rate limits by scope (`api`, `login`, …), for plans that do not say their own.
+    pub rates: BTreeMap<Name, RateLimit>,
+    pub plans: BTreeMap<Name, Plan>,
+}
+
+/// What happens to a call that names a model without a price.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownModel {
+    Refuse,
+    Price(ModelPrice),
+}
+
+/// A named quantity.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Meter {
+    pub kind: MeterKind,
+    /// What moves it when a call names no quantity for it.
+    pub feed: Feed,
+    /// For people: `requests`, `MB`.
+    pub unit: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeterKind {
+    /// Adds up what is consumed, window by window.
+    Sum,
+    /// Goes up and down and never resets: storage, seats, documents kept.
+    Level,
+}
+
+/// What feeds a meter, so that one consume with a model and token counts moves them all, all or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feed {
+    /// Only what the caller names.
+    Named,
+    /// One for each model call.
+    Requests,
+    /// Prompt and completion tokens of model calls.
+    TotalTokens,
+    PromptTokens,
+    CompletionTokens,
+    /// Tokens of audio bytes and characters, by the voice formulas.
+    Voice,
+    /// The final cost of model calls, in nano-dollars.
+    Cost,
+}

@@ -1,0 +1,130 @@
+//! A plan: what it costs, what it includes, and what happens past it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+use crate::windows::WindowKind;
+
+/// One plan as one version of the catalog declares it. Subscribers keep the version they bought until moved.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    pub key: Name,
+    pub name: String,
+    /// Orders plans: a suggestion always has a higher rank than the plan one is on.
+    pub rank: u32,
+    pub description: String,
+    /// For the pricing page, in order; checked by nothing.
+    pub selling_points: Vec<String>,
+    pub price: PlanPrice,
+    pub trial_days: u32,
+    pub trial_needs_card: bool,
+    /// "Most popular" on the pricing page.
+    pub popular: bool,
+    /// Shown in the public list and sold. A retired plan keeps its subscribers.
+    pub active: bool,
+    pub limits: Vec<Limit>,
+    pub features: BTreeMap<Name, FeatureValue>,
+    pub rates: BTreeMap<Name, RateLimit>,
+    /// Multiplies the catalog's base rates that `rates` does not replace, in hundredths: 2.0 is 200.
+    pub rate_multiplier_hundredths: u32,
+    /// Stripe lookup keys by interval.
+    pub stripe_lookup_keys: BTreeMap<Interval, String>,
+    pub stripe_product: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanPrice {
+    Free,
+    /// "Contact sales": never sold by checkout, only granted.
+    Custom,
+    /// Minor units of the catalog's currency; further currencies by ISO code.
+    Paid { by_interval: BTreeMap<Interval, i64>, other_currencies: BTreeMap<String, BTreeMap<Interval, i64>> },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    Monthly,
+    Annual,
+}
+
+/// Binds a meter to a window and an amount. A plan may have several for one meter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Limit {
+    pub meter: Name,
+    /// In the meter's integer unit (millionths; nano-dollars for `cost`). `None`: unlimited, still counted and shown.
+    pub amount: Option<i64>,
+    pub per: WindowKind,
+    pub each: LimitScope,
+    pub past: Past,
+    pub enforce: Enforce,
+    /// HTTP status of a denial: 429, or 402 or 403 by setting.
+    pub denied_status: u16,
+}
+
+/// Whom an amount is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitScope {
+    Account,
+    Member,
+    Key,
+    EndUser,
+}
+
+/// What happens past a limit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Past {
+    Block,
+    /// Allowed, and reported.
+    Warn,
+    /// Allowed and billed: `charge_minor` minor units for each `each` of the meter (begun ones pro rata), up to `up_to_minor`.
+    Charge { charge_nano: i64, each: i64, up_to_minor: Option<i64> },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforce {
+    Enforce,
+    Observe,
+}
+
+/// The value of a feature.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FeatureValue {
+    Boolean(bool),
+    Number(i64),
+    /// `*` stands for all.
+    List(Vec<Name>),
+}
+
+/// So many requests in so many seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RateLimit {
+    pub requests: u32,
+    pub window_seconds: u32,
+}
+
+impl LimitScope {
+    pub const ALL: [LimitScope; 4] =
+        [LimitScope::Account, LimitScope::Member, LimitScope::Key, LimitScope::EndUser];
+
+    /// As stored and as the catalog writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LimitScope::Account => "account",
+            LimitScope::Member => "member",
+            LimitScope::Key => "key",
+            LimitScope::EndUser => "end_user",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+}
