@@ -1,1 +1,8 @@
-//! Empty for now.
+//! What tests of Tollway stand on: real databases and real programs, made for one test and gone after it.
+//!
+//! Development only: crates use it as a dev-dependency. A test whose part is not installed is skipped, or fails under
+//! `cargo xtask test --all`; see [`parts`].
+
+pub mod nginx;
+pub mod parts;
+pub mod postgres;

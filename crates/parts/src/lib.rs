@@ -1,0 +1,145 @@
+//! The programs that tests run against beside Rust itself: what they are called, where they are found, how they are
+//! installed, and a temporary PostgreSQL cluster made of one of them.
+//!
+//! Shared by the task runner (`xtask`), which finds and installs them, and by `testkit`, which hands them to tests.
+//! Nothing here knows Tollway's own crates. Start with [`ALL`], then [`cluster::Cluster`].
+
+pub mod cluster;
+pub mod port;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// A program that some tests need. Tests that do not find theirs are skipped, or fail where all parts are demanded.
+pub struct Part {
+    /// What people call it.
+    pub name: &'static str,
+    /// The environment variable that carries its place to the tests. Set and empty means: do as if it were missing.
+    pub variable: &'static str,
+    /// What cannot be tested without it.
+    pub needed_for: &'static str,
+    /// How it gets onto a machine.
+    pub install: Install,
+    locate: fn() -> Option<PathBuf>,
+}
+
+/// How a part gets onto a machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Install {
+    /// Debian packages.
+    Packages(&'static [&'static str]),
+    /// The Python packages of `crates/testkit/requirements.txt`, in a virtual environment at [`virtual_environment`].
+    Python,
+}
+
+pub const POSTGRES: &str = "PostgreSQL";
+pub const NGINX: &str = "nginx";
+pub const STRACE: &str = "strace";
+pub const SCHEMATHESIS: &str = "schemathesis";
+
+/// Set to `1` by `cargo xtask test --all`: a test whose part is missing fails instead of being skipped.
+pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
+
+/// The URL of a running PostgreSQL server in which tests may create and drop databases.
+pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
+
+/// Every part there is.
+pub static ALL: [Part; 4] = [
+    Part {
+        name: POSTGRES,
+        variable: "TOLLWAY_TEST_POSTGRES_BIN",
+        needed_for: "every storage and HTTP test on the second engine",
+        install: Install::Packages(&["postgresql"]),
+        locate: locate_postgres,
+    },
+    Part {
+        name: NGINX,
+        variable: "TOLLWAY_TEST_NGINX",
+        needed_for: "forward authorization behind a real proxy",
+        install: Install::Packages(&["nginx"]),
+        locate: || locate_program("nginx"),
+    },
+    Part {
+        name: STRACE,
+        variable: "TOLLWAY_TEST_STRACE",
+        needed_for: "proof that what was answered had been synced to disk",
+        install: Install::Packages(&["strace"]),
+        locate: || locate_program("strace"),
+    },
+    Part {
+        name: SCHEMATHESIS,
+        variable: "TOLLWAY_TEST_SCHEMATHESIS",
+        needed_for: "the API held against its own OpenAPI description",
+        install: Install::Python,
+        locate: || Some(virtual_environment().join("bin/schemathesis")).filter(|path| path.is_file()),
+    },
+];
+
+/// The part with this name.
+pub fn named(name: &str) -> Option<&'static Part> {
+    ALL.iter().find(|part| part.name == name)
+}
+
+impl Part {
+    /// Where the part is: its variable first, then the usual places. For PostgreSQL it is the directory of its
+    /// programs, for the others the program.
+    pub fn find(&self) -> Option<PathBuf> {
+        match env::var_os(self.variable) {
+            Some(place) if place.is_empty() => None,
+            Some(place) => Some(PathBuf::from(place)).filter(|path| path.exists()),
+            None => (self.locate)(),
+        }
+    }
+}
+
+/// The root of the workspace.
+pub fn workspace_root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate lies two levels under the workspace root").to_path_buf()
+}
+
+/// Where the Python parts are installed.
+pub fn virtual_environment() -> PathBuf {
+    workspace_root().join("target/venv")
+}
+
+fn locate_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    places.map(|place| place.join(name)).find(|program| program.is_file())
+}
+
+/// Debian keeps the server's programs outside of PATH, one directory a major version; the newest is taken.
+fn locate_postgres() -> Option<PathBuf> {
+    let has_programs = |place: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| place.join(name).is_file());
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).find(has_programs).or_else(|| {
+        let versions = Path::new("/usr/lib/postgresql").read_dir().ok()?;
+        versions
+            .filter_map(|version| {
+                let name = version.ok()?.file_name().into_string().ok()?;
+                Some((name.parse::<u32>().ok()?, Path::new("/usr/lib/postgresql").join(name).join("bin")))
+            })
+            .filter(|(_, place)| has_programs(place))
+            .max()
+            .map(|(_, place)| place)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_has_a_name_and_a_variable_of_its_own() {
+        for (index, part) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|other| other.name != part.name && other.variable != part.variable));
+            assert_eq!(named(part.name).map(|found| found.variable), Some(part.variable));
+        }
+    }
+
+    #[test]
+    fn the_workspace_root_holds_the_lock_file() {
+        assert!(workspace_root().join("Cargo.lock").is_file());
+    }
+}

@@ -1,0 +1,78 @@
+//! The programs that tests run against, and the rule for a missing one: the test says `skipped: …` and passes, unless
+//! `cargo xtask test --all` asked for every part; then it fails.
+//!
+//! ```no_run
+//! let Some(nginx) = testkit::parts::nginx() else { return };
+//! ```
+
+use std::env;
+use std::path::PathBuf;
+
+use parts::{NGINX, POSTGRES, SCHEMATHESIS, STRACE};
+
+/// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
+pub fn postgres() -> Option<PathBuf> {
+    part_or_skip(POSTGRES)
+}
+
+/// The program `nginx`. Tests that want it running take [`crate::nginx::Nginx`].
+pub fn nginx() -> Option<PathBuf> {
+    part_or_skip(NGINX)
+}
+
+/// The program `strace`.
+pub fn strace() -> Option<PathBuf> {
+    part_or_skip(STRACE)
+}
+
+/// The program `schemathesis`.
+pub fn schemathesis() -> Option<PathBuf> {
+    part_or_skip(SCHEMATHESIS)
+}
+
+/// The place of the part with this name, one of the constants of the crate `parts`. `None`: return from the test.
+pub fn part_or_skip(name: &str) -> Option<PathBuf> {
+    let part = parts::named(name).unwrap_or_else(|| panic!("There is no part named {name}. See the crate `parts`."));
+    let place = part.find();
+    if place.is_none() {
+        skip(name, env::var_os(parts::ALL_PARTS_VARIABLE).is_some_and(|value| value == "1"));
+    }
+    place
+}
+
+fn skip(name: &str, all_parts_are_demanded: bool) {
+    let cure = "`cargo xtask test --install` installs it";
+    assert!(!all_parts_are_demanded, "{name} is not installed, and this run demands every part. {cure}.");
+    println!("skipped: {name} is not installed; {cure}.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_part_is_skipped() {
+        skip("nginx", false);
+    }
+
+    #[test]
+    #[should_panic(expected = "nginx is not installed, and this run demands every part.")]
+    fn a_missing_part_fails_where_all_are_demanded() {
+        skip("nginx", true);
+    }
+
+    #[test]
+    #[should_panic(expected = "There is no part named teapot.")]
+    fn an_unknown_part_is_a_mistake_in_the_test() {
+        part_or_skip("teapot");
+    }
+
+    #[test]
+    fn a_part_that_is_found_exists() {
+        for find in [postgres, nginx, strace, schemathesis] {
+            if let Some(place) = find() {
+                assert!(place.exists(), "{} is said to exist", place.display());
+            }
+        }
+    }
+}
