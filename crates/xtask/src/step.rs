@@ -1,0 +1,29 @@
+//! One step of a longer command: a title, a program that is run or a check that is made, and how long it took.
+
+use std::process::Command;
+use std::time::Instant;
+
+/// Says what begins, does it, and says how long it took.
+pub fn step<T>(title: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    println!("==> {title}");
+    let begun = now();
+    let outcome = work();
+    let verdict = if outcome.is_ok() { "done" } else { "failed" };
+    println!("    {title}: {verdict} in {:.1} s", begun.elapsed().as_secs_f64());
+    outcome
+}
+
+/// Runs a program whose output goes to the terminal. Its failure is the step's.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let line = format!("{command:?}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("This command failed ({status}): {line}")),
+        Err(error) => Err(format!("This command could not be started: {line}: {error}")),
+    }
+}
+
+fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "the duration of a step is measured for whoever waits for it")]
+    Instant::now()
+}
