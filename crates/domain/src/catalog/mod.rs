@@ -3,7 +3,13 @@
 //! [`Catalog`] is the checked form: names resolve, amounts fit, nothing contradicts. [`parse`] reads the TOML and explains
 //! every mistake with its place and its mend; [`diff`] says what a customer would notice. Nothing here reads files.
 
+mod mistakes;
+pub mod model_prices;
 pub mod plan;
+mod read;
+
+pub use mistakes::Mistake;
+pub use read::parse;
 
 pub use plan::{Enforce, FeatureValue, Interval, Limit, LimitScope, Past, Plan, PlanPrice, RateLimit};
 
@@ -17,6 +23,9 @@ use crate::pricing::{ModelPrice, VoiceFormulas};
 /// The meter that adds up what model calls cost after markup. Its amounts are nano-dollars; every other meter's are
 /// millionths of a unit.
 pub const COST_METER: &str = "cost";
+
+/// The feature that names the models and groups of models that a plan may call.
+pub const ALLOWED_MODELS: &str = "allowed_models";
 
 /// A whole catalog, checked.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

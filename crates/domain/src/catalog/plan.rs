@@ -1,6 +1,7 @@
 //! A plan: what it costs, what it includes, and what happens past it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,10 @@ pub enum PlanPrice {
     /// "Contact sales": never sold by checkout, only granted.
     Custom,
     /// Minor units of the catalog's currency; further currencies by ISO code.
-    Paid { by_interval: BTreeMap<Interval, i64>, other_currencies: BTreeMap<String, BTreeMap<Interval, i64>> },
+    Paid {
+        by_interval: BTreeMap<Interval, i64>,
+        other_currencies: BTreeMap<String, BTreeMap<Interval, i64>>,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -82,8 +86,12 @@ pub enum Past {
     Block,
     /// Allowed, and reported.
     Warn,
-    /// Allowed and billed: `charge_minor` minor units for each `each` of the meter (begun ones pro rata), up to `up_to_minor`.
-    Charge { charge_nano: i64, each: i64, up_to_minor: Option<i64> },
+    /// Allowed and billed: `charge_nano` billionths of the currency for each `each` of the meter (begun ones pro rata), up to `up_to_minor`.
+    Charge {
+        charge_nano: i64,
+        each: i64,
+        up_to_minor: Option<i64>,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -110,9 +118,53 @@ pub struct RateLimit {
     pub window_seconds: u32,
 }
 
+impl Plan {
+    /// The plan's own rate limit for a scope, else the base one times the plan's multiplier, rounded down but never to
+    /// nothing. `None`: the scope is not limited.
+    pub fn rate_limit(&self, scope: &str, base: &BTreeMap<Name, RateLimit>) -> Option<RateLimit> {
+        if let Some(own) = self.rates.get(scope) {
+            return Some(*own);
+        }
+        let base = base.get(scope)?;
+        let multiplied = u64::from(base.requests) * u64::from(self.rate_multiplier_hundredths) / 100;
+        let requests = u32::try_from(multiplied.max(1)).unwrap_or(u32::MAX);
+        Some(RateLimit { requests, ..*base })
+    }
+}
+
+impl RateLimit {
+    /// Whether fewer requests are let through in the long run.
+    pub fn is_slower_than(self, other: RateLimit) -> bool {
+        u64::from(self.requests) * u64::from(other.window_seconds)
+            < u64::from(other.requests) * u64::from(self.window_seconds)
+    }
+}
+
+/// `300 per 60s`, as the catalog writes it.
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} per {}s", self.requests, self.window_seconds)
+    }
+}
+
+impl Interval {
+    pub const ALL: [Interval; 2] = [Interval::Monthly, Interval::Annual];
+
+    /// As stored and as the catalog writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Interval::Monthly => "monthly",
+            Interval::Annual => "annual",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|interval| interval.as_str() == text)
+    }
+}
+
 impl LimitScope {
-    pub const ALL: [LimitScope; 4] =
-        [LimitScope::Account, LimitScope::Member, LimitScope::Key, LimitScope::EndUser];
+    pub const ALL: [LimitScope; 4] = [LimitScope::Account, LimitScope::Member, LimitScope::Key, LimitScope::EndUser];
 
     /// As stored and as the catalog writes it.
     pub fn as_str(self) -> &'static str {
