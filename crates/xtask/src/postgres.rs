@@ -1,5 +1,6 @@
 //! `cargo xtask postgres`: a temporary server, for `cargo test` by hand without one being started by each process.
 
+use std::path::PathBuf;
 use std::thread;
 
 use parts::cluster::Cluster;
@@ -13,9 +14,17 @@ pub fn run() -> Result<(), String> {
     }
 }
 
+pub fn is_installed() -> bool {
+    programs().is_some()
+}
+
 /// A temporary cluster, or `None` where PostgreSQL is missing.
 pub fn start() -> Result<Option<Cluster>, String> {
-    let Some(programs) = parts::named(parts::POSTGRES).and_then(parts::Part::find) else { return Ok(None) };
+    let Some(programs) = programs() else { return Ok(None) };
     let cluster = Cluster::create(&programs);
     cluster.map(Some).map_err(|error| format!("No temporary PostgreSQL server could be started: {error}"))
+}
+
+fn programs() -> Option<PathBuf> {
+    parts::named(parts::POSTGRES)?.find()
 }

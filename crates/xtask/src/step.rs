@@ -15,7 +15,8 @@ pub fn step<T>(title: &str, work: impl FnOnce() -> Result<T, String>) -> Result<
 
 /// Runs a program whose output goes to the terminal. Its failure is the step's.
 pub fn run(command: &mut Command) -> Result<(), String> {
-    let line = format!("{command:?}");
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("This command failed ({status}): {line}")),

@@ -34,16 +34,16 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
     let missing: Vec<&Part> = parts::ALL.iter().filter(|part| part.find().is_none()).collect();
     if arguments.all && !missing.is_empty() {
-        return Err(format!("{}Without --all, what needs them is skipped.", describe(&missing)));
+        return Err(format!("{}\nWithout --all, what needs them is skipped.", describe(&missing)));
     }
     if arguments.filter.is_none() {
         check_sources()?;
     }
-    run_tests(arguments)?;
+    let outcome = run_tests(arguments);
     if !missing.is_empty() {
         println!("\n{}", describe(&missing));
     }
-    Ok(())
+    outcome
 }
 
 fn check_sources() -> Result<(), String> {
@@ -57,10 +57,8 @@ fn check_sources() -> Result<(), String> {
 
 /// The run of the tests comes last and is not timed, so that the runner's summary closes the output.
 fn run_tests(arguments: &Arguments) -> Result<(), String> {
-    let cluster = match env::var_os(parts::POSTGRES_URL_VARIABLE) {
-        Some(_) => None,
-        None => step("Temporary PostgreSQL server", postgres::start)?,
-    };
+    let is_wanted = env::var_os(parts::POSTGRES_URL_VARIABLE).is_none() && postgres::is_installed();
+    let cluster = if is_wanted { step("Temporary PostgreSQL server", postgres::start)? } else { None };
     let prepare = |mut command: Command| {
         if let Some(cluster) = &cluster {
             command.env(parts::POSTGRES_URL_VARIABLE, cluster.url());
@@ -93,7 +91,7 @@ fn describe(missing: &[&Part]) -> String {
     for part in missing {
         text += &format!("  {} ({}): {}\n", part.name, part.needed_for, install::instruction(part));
     }
-    text + "`cargo xtask test --install` installs them all.\n"
+    text + "`cargo xtask test --install` installs them."
 }
 
 fn nextest_is_installed() -> bool {
