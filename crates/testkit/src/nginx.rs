@@ -74,8 +74,10 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // The master is asked, so that it takes its workers along; it is already gone when a test has stopped it.
-        let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            // The master is asked rather than killed, so that it takes its workers along.
+            let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        }
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }

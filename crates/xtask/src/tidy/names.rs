@@ -5,8 +5,8 @@ use super::{Source, Violation};
 const LONGEST_FILE_LINES: usize = 500;
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 10] =
-    ["common", "helper", "helpers", "manager", "managers", "misc", "shared", "util", "utils", "utilities"];
+const EMPTY_NAMES: [&str; 9] =
+    ["common", "helper", "helpers", "manager", "managers", "misc", "util", "utils", "utilities"];
 
 pub fn check(source: &Source) -> Vec<Violation> {
     let mut violations = Vec::new();
