@@ -3,11 +3,16 @@
 //! [`Catalog`] is the checked form: names resolve, amounts fit, nothing contradicts. [`parse`] reads the TOML and explains
 //! every mistake with its place and its mend; [`diff`] says what a customer would notice. Nothing here reads files.
 
+mod diff;
+mod environment;
 mod mistakes;
 pub mod model_prices;
 pub mod plan;
 mod read;
+pub mod words;
 
+pub use diff::{Change, diff, plans_with_a_new_version};
+pub use environment::{LIMIT_PREFIX, LimitSettingError, apply_limit_settings};
 pub use mistakes::Mistake;
 pub use read::parse;
 

@@ -53,13 +53,15 @@ pub(super) fn read_price(plan: &mut Section, currency: Currency, mistakes: &mut 
 fn read_price_table(mut section: Section, currency: Currency, mistakes: &mut Mistakes) -> PlanPrice {
     let by_interval = read_intervals(&mut section, currency, mistakes);
     let mut other_currencies = BTreeMap::new();
-    for entry in section.unread() {
-        if let Some((code, amounts)) = read_other_currency(&section, &entry, currency, &by_interval, mistakes) {
+    let unread = section.unread();
+    for entry in &unread {
+        if let Some((code, amounts)) = read_other_currency(&section, entry, currency, &by_interval, mistakes) {
             other_currencies.insert(code, amounts);
         }
     }
     if by_interval.is_empty() {
-        if section.get("monthly").is_none() && section.get("annual").is_none() {
+        let said_already = unread.len() > other_currencies.len();
+        if !said_already && section.get("monthly").is_none() && section.get("annual").is_none() {
             let what = format!("{} names neither `monthly` nor `annual`.", capitalised(section.name()));
             mistakes.add(section.span.clone(), what, format!("Write {PRICE_EXAMPLE}."));
         }
