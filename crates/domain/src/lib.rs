@@ -4,10 +4,12 @@
 //! figures alone. Start at [`ledger`] for how usage is counted and held to limits, at [`catalog`] for what a plan is.
 
 pub mod catalog;
+pub mod entitlements;
 pub mod ids;
 pub mod money;
 pub mod name;
 pub mod pricing;
 pub mod quantity;
+pub mod suggestion;
 pub mod time;
 pub mod windows;
