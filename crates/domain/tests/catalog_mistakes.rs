@@ -348,6 +348,32 @@ fn mistakes_in_limits() {
             "`member`",
         ),
         case(
+            "product = \"A\"\n[meters.seats]\n[plans.a.limits]\nseats = { amount = 1, per = \"month\" } # here\n",
+            "no limit per month",
+            "Leave `per` out",
+        ),
+        case(
+            "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = { amount = 1, status = 404 } # here\n",
+            "not an answer",
+            "429, 402 or 403",
+        ),
+        case(
+            "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = { amuont = 1, amount = 2 } # here\n",
+            "not a setting of the limit",
+            "`amount`",
+        ),
+        case(
+            "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = [1, { amount = 2, per = \"period\" }] # here\n",
+            "Plan a limits `x` twice for each account period",
+            "another `per`",
+        ),
+    ]);
+}
+
+#[test]
+fn mistakes_in_what_happens_past_a_limit() {
+    check(vec![
+        case(
             "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = { amount = 1, past = \"wran\" } # here\n",
             "cannot be `wran`",
             "`warn`",
@@ -386,26 +412,6 @@ fn mistakes_in_limits() {
             "product = \"A\"\n[meters.seats]\n[plans.a.limits]\nseats = { amount = 1, past = { charge = 1 } } # here\n",
             "is a level",
             "\"block\" or \"warn\"",
-        ),
-        case(
-            "product = \"A\"\n[meters.seats]\n[plans.a.limits]\nseats = { amount = 1, per = \"month\" } # here\n",
-            "no limit per month",
-            "Leave `per` out",
-        ),
-        case(
-            "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = { amount = 1, status = 404 } # here\n",
-            "not an answer",
-            "429, 402 or 403",
-        ),
-        case(
-            "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = { amuont = 1, amount = 2 } # here\n",
-            "not a setting of the limit",
-            "`amount`",
-        ),
-        case(
-            "product = \"A\"\n[meters.x]\n[plans.a.limits]\nx = [1, { amount = 2, per = \"period\" }] # here\n",
-            "Plan a limits `x` twice for each account period",
-            "another `per`",
         ),
     ]);
 }

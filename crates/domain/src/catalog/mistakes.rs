@@ -79,7 +79,7 @@ pub(super) fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n s
 
 /// `` `a`, `b` and `c` ``, cut short when there are many.
 pub(super) fn enumerate(names: &[&str]) -> String {
-    const SHOWN: usize = 12;
+    const SHOWN: usize = 24;
     let quoted: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     if names.len() > SHOWN {
         return format!("{} and {} more", quoted.join(", "), names.len() - SHOWN);

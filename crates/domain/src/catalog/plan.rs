@@ -64,6 +64,7 @@ pub struct Limit {
     pub per: WindowKind,
     pub each: LimitScope,
     pub past: Past,
+    /// A limit is only observed when either it or the whole catalog says so.
     pub enforce: Enforce,
     /// HTTP status of a denial: 429, or 402 or 403 by setting.
     pub denied_status: u16,

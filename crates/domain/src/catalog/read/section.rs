@@ -70,7 +70,9 @@ impl<'s, 'i> Section<'s, 'i> {
 
     /// The value of a key that the catalog knows, if the file has it.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Entry<'s, 'i>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries().into_iter().find(|entry| entry.key == key)
     }
 
