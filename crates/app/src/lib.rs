@@ -1,1 +1,18 @@
-//! Empty for now.
+//! The use cases of Tollway: one folder an area, one file a verb. The file names tell what the product does.
+//!
+//! A use case takes an [`App`] and values that were parsed at the edge, decides, and answers with domain types or an
+//! [`AppError`]. No HTTP and no SQL here. Start at `metering::consume`.
+
+pub mod accounts;
+pub mod billing;
+pub mod caller;
+pub mod catalog;
+pub mod context;
+pub mod error;
+pub mod identity;
+pub mod jobs;
+pub mod metering;
+
+pub use caller::{AccountRef, Caller};
+pub use context::{App, Settings};
+pub use error::AppError;

@@ -105,6 +105,11 @@ impl<K: Kind> OwnedId<K> {
         Self { account, own, kind: PhantomData }
     }
 
+    /// When it was made, to the millisecond.
+    pub fn made_at(self) -> Timestamp {
+        Timestamp::from_micros(((self.own >> 80) as i64).saturating_mul(1000))
+    }
+
     /// The part that is not the account's.
     pub fn own(self) -> u128 {
         self.own

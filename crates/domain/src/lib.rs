@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod entitlements;
 pub mod ids;
+pub mod ledger;
 pub mod money;
 pub mod name;
 pub mod pricing;

@@ -59,6 +59,12 @@ impl Timestamp {
         (0..=MAX_MICROS).contains(&micros).then_some(Self(micros))
     }
 
+    /// Counts calendar months: year × 12 + month, January of year 0 being 0.
+    pub fn month_number(self) -> i64 {
+        let date = self.to_utc().date();
+        i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+    }
+
     pub(crate) fn to_utc(self) -> jiff::civil::DateTime {
         self.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).datetime()
     }

@@ -1,0 +1,78 @@
+//! What every use case is given: the database, the ledger, the clock, randomness and settings.
+
+use std::sync::Arc;
+
+use domain::ids::{Id, Kind};
+use domain::time::Timestamp;
+use storage::ledger::Ledger;
+use storage::ledger::plan_book::PlanBook;
+use storage::{Clock, Database, Entropy, StorageError};
+
+use crate::AppError;
+use crate::accounts::AccountNames;
+use crate::identity::KeyCache;
+
+/// Cheap to clone; one a process.
+#[derive(Clone)]
+pub struct App {
+    pub database: Database,
+    pub ledger: Ledger,
+    pub settings: Arc<Settings>,
+    pub(crate) entropy: Arc<Entropy>,
+    pub(crate) keys: Arc<KeyCache>,
+    pub(crate) account_names: Arc<AccountNames>,
+}
+
+/// What the operator has set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the server is reached from outside; upgrade links begin with it.
+    pub public_url: String,
+    /// A consume or reservation for an unknown `external_id` makes the account on the default plan.
+    pub auto_create_accounts: bool,
+    /// Development: the clock can be moved.
+    pub development: bool,
+}
+
+impl App {
+    pub fn new(database: Database, ledger: Ledger, settings: Settings) -> Self {
+        let keys = Arc::new(KeyCache::new(database.is_postgres()));
+        let account_names = Arc::new(AccountNames::default());
+        let (forget_keys, forget_names) = (keys.clone(), account_names.clone());
+        database.on_change(move |changed| {
+            if changed.keys {
+                forget_keys.forget_all();
+            }
+            changed.accounts.iter().for_each(|account| forget_names.forget(*account));
+        });
+        let entropy = Arc::new(Entropy::system());
+        Self { database, ledger, settings: Arc::new(settings), entropy, keys, account_names }
+    }
+
+    pub fn clock(&self) -> &Arc<Clock> {
+        self.ledger.clock()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    pub fn new_id<K: Kind>(&self) -> Id<K> {
+        Id::new(self.now(), self.entropy.bits())
+    }
+
+    /// The catalog in force with its plan versions.
+    pub async fn plans(&self) -> Result<Arc<PlanBook>, AppError> {
+        let none = || StorageError::Unavailable("no catalog has been applied; run `tollway catalog apply`".into());
+        Ok(self.ledger.plans().await?.ok_or_else(none)?)
+    }
+
+    /// Where a customer goes to get more: the pricing page, with the plan that would fit.
+    pub fn upgrade_url(&self, suggested_plan: Option<&domain::name::Name>) -> String {
+        let base = self.settings.public_url.trim_end_matches('/');
+        match suggested_plan {
+            Some(plan) => format!("{base}/pricing?plan={plan}"),
+            None => format!("{base}/pricing"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a use case can answer instead of its result. One table in `web` maps it to problem details, the gateway's shape
+//! and pages.
+//!
+//! Which to use where: a fact about the caller's rights is one of the first group, a wrong value is [`AppError::Invalid`]
+//! with the field, a plan's rule is a denial with all the facts to act on, and everything that is our trouble comes from
+//! storage and is answered 503 or 500.
+
+use domain::ids::EventId;
+use domain::ledger::{Denial, Refusal};
+use domain::name::Name;
+use storage::StorageError;
+use storage::ledger::LedgerError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("A valid API key is required: send it as `Authorization: Bearer …`.")]
+    Unauthenticated,
+    #[error("This needs a service key; an account's own key cannot do it.")]
+    ServiceKeyRequired,
+    #[error("This key lacks the scope {scope}.")]
+    InsufficientScope { scope: &'static str },
+    #[error("No account of this name exists, or this key may not act for it.")]
+    AccountUnknown,
+    #[error("A service key acts for many accounts: name one with `account` or `external_id`.")]
+    AccountNotNamed,
+    /// Something else that was named does not exist. `what` is a word such as `plan`, `event`, `reservation`.
+    #[error("No {what} called {name} exists.")]
+    NotFound { what: &'static str, name: String },
+    /// A field's value cannot be used; `message` is a sentence that says what would be right.
+    #[error("{message}")]
+    Invalid { field: String, message: String },
+    #[error("The value {value} is taken.")]
+    Taken { field: &'static str, value: String },
+
+    /// A quota, a suspension or a missing subscription.
+    #[error("{}", denial_sentence(.0))]
+    Denied(Box<Denied>),
+    /// The plan does not include a feature or a model.
+    #[error("The plan {} does not include {feature}.", plan.as_ref().map_or("none", Name::as_str))]
+    FeatureNotInPlan { feature: String, plan: Option<Name>, suggested_plan: Option<Name>, model: bool },
+    #[error("Too many requests: {requests} per {window_seconds} s are allowed for {scope}. Try again in {retry_after_seconds} s.")]
+    RateLimited { scope: Name, requests: u32, window_seconds: u32, retry_after_seconds: u64 },
+    #[error("The model {0} has no price and the catalog refuses models it does not know.")]
+    ModelUnknown(Name),
+
+    /// The ledger cannot do what was asked.
+    #[error("{0}.")]
+    Refused(#[from] Refusal),
+    /// The idempotency key was used before with another body.
+    #[error("This idempotency key was used before with other content. Send a new key for a new request.")]
+    KeyReused { event: Option<EventId> },
+    /// A request with the same idempotency key is running right now.
+    #[error("A request with this idempotency key is still running. Try again in a moment.")]
+    StillRunning,
+
+    /// Waited past its deadline and was not applied.
+    #[error("The server is busy and did not get to this request. It was not applied; try again.")]
+    TooLate,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A denial with what the caller can do about it.
+#[derive(Debug, Clone)]
+pub struct Denied {
+    pub denial: Denial,
+    pub plan: Option<Name>,
+    pub suggested_plan: Option<Name>,
+    /// When it was judged.
+    pub at: domain::time::Timestamp,
+}
+
+impl AppError {
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+}
+
+impl From<LedgerError> for AppError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::AccountUnknown => Self::AccountUnknown,
+            LedgerError::TooLate => Self::TooLate,
+            LedgerError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+fn denial_sentence(denied: &Denied) -> String {
+    use domain::ledger::DenialReason;
+    match (denied.denial.reason, &denied.denial.limit) {
+        (DenialReason::AccountSuspended, _) => "This account is suspended.".into(),
+        (DenialReason::SubscriptionRequired, _) => "This account has no plan; choose one to go on.".into(),
+        (DenialReason::QuotaExceeded, Some(limit)) => match limit.resets_at {
+            Some(resets_at) => format!("The {} quota is used up until {resets_at}.", limit.meter),
+            None => format!("The {} limit is reached.", limit.meter),
+        },
+        (DenialReason::QuotaExceeded, None) => "The quota is used up.".into(),
+    }
+}

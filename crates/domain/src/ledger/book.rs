@@ -1,0 +1,302 @@
+//! One account as a batch sees it: its terms, and the balances, reservations and credits its commands need.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::ids::{AccountId, CreditId, ReservationId};
+use crate::name::Name;
+use crate::time::Timestamp;
+use crate::windows::{Window, WindowKind};
+
+use super::balance::{Balance, Place, Posting};
+use super::command::{Action, Command};
+use super::credit::{Credit, Draw, available};
+use super::outcome::LimitState;
+use super::reservation::Reservation;
+use super::terms::{PlaceTerms, Terms};
+use super::{CLOSE_AFTER_MICROS, Scopes};
+
+/// A store fills it with what [`Book::places_of`] names, applies commands, and writes what has changed.
+#[derive(Clone, Debug)]
+pub struct Book {
+    pub account: AccountId,
+    pub terms: Arc<Terms>,
+    balances: HashMap<Place, Balance>,
+    reservations: BTreeMap<ReservationId, Reservation>,
+    credits: Vec<Credit>,
+    changed_balances: BTreeSet<Place>,
+    changed_reservations: BTreeSet<ReservationId>,
+    changed_credits: BTreeSet<CreditId>,
+}
+
+/// A store forgot to load a balance before judging by it. Judging by zero instead would let usage past its limit.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the balance {0:?} was not loaded before a command was judged by it")]
+pub struct NotLoaded(pub Place);
+
+/// What a batch must write for one account.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub balances: Vec<(Place, Balance)>,
+    pub reservations: Vec<Reservation>,
+    pub credits: Vec<Credit>,
+}
+
+impl Book {
+    pub fn new(account: AccountId, terms: Arc<Terms>) -> Self {
+        Self {
+            account,
+            terms,
+            balances: HashMap::new(),
+            reservations: BTreeMap::new(),
+            credits: Vec::new(),
+            changed_balances: BTreeSet::new(),
+            changed_reservations: BTreeSet::new(),
+            changed_credits: BTreeSet::new(),
+        }
+    }
+
+    /// Puts a balance as the database has it. A place without a row is put as zero.
+    pub fn load_balance(&mut self, place: Place, balance: Balance) {
+        self.balances.insert(place, balance);
+    }
+
+    pub fn load_reservation(&mut self, reservation: Reservation) {
+        self.reservations.insert(reservation.id, reservation);
+    }
+
+    pub fn load_credits(&mut self, credits: Vec<Credit>) {
+        self.credits = credits;
+    }
+
+    pub fn has_balance(&self, place: &Place) -> bool {
+        self.balances.contains_key(place)
+    }
+
+    pub fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
+        self.reservations.get(&id)
+    }
+
+    pub fn credits(&self) -> &[Credit] {
+        &self.credits
+    }
+
+    pub fn balances(&self) -> impl Iterator<Item = (&Place, &Balance)> {
+        self.balances.iter()
+    }
+
+    /// Every balance that judging this command may read or move. The reservation it names must be loaded before.
+    pub fn places_of(&self, command: &Command, at: Timestamp) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        match &command.action {
+            Action::Commit { reservation } | Action::Release { reservation } | Action::Expire { reservation } => {
+                if let Some(reservation) = self.reservations.get(reservation) {
+                    places.extend(reservation.holds.iter().map(|hold| hold.place.clone()));
+                }
+            }
+            Action::Reverse { original } => {
+                places.extend(original.postings.iter().map(|posting| posting.place.clone()));
+            }
+            _ => {}
+        }
+        let when = if command.records() { command.occurred_at.unwrap_or(at) } else { at };
+        for amount in &command.amounts {
+            let Some(meter) = self.terms.meters.get(&amount.meter) else { continue };
+            for terms in &meter.places {
+                if let Some((window, _)) = self.window_for(terms.window, when, at)
+                    && let Some(place) = place(&amount.meter, terms, &command.scopes, window)
+                    && !places.contains(&place)
+                {
+                    places.push(place);
+                }
+            }
+        }
+        places
+    }
+
+    /// The window that something from `when` counts in, judged at `at`, and whether that makes it late.
+    pub(super) fn window_for(&self, kind: WindowKind, when: Timestamp, at: Timestamp) -> Option<(Window, bool)> {
+        let open = Window::containing(kind, self.terms.anchor, at);
+        if open.contains(when) {
+            return Some((open, false));
+        }
+        let follows_anchor = matches!(kind, WindowKind::Period | WindowKind::Year);
+        if follows_anchor && when < self.terms.periods_since {
+            return Some((open, true));
+        }
+        let own = Window::containing(kind, self.terms.anchor, when);
+        let closes_at = own.end?.plus_micros(CLOSE_AFTER_MICROS);
+        Some(if when > at || at < closes_at { (own, false) } else { (open, true) })
+    }
+
+    pub(super) fn balance(&self, place: &Place) -> Result<Balance, NotLoaded> {
+        self.balances.get(place).copied().ok_or_else(|| NotLoaded(place.clone()))
+    }
+
+    /// Moves a balance. Sums were checked when the posting was made.
+    pub(super) fn post(&mut self, posting: &Posting) {
+        let balance = self.balances.entry(posting.place.clone()).or_default();
+        balance.used += posting.used;
+        balance.reserved += posting.reserved;
+        balance.credited += posting.credited;
+        assert!(balance.reserved >= 0, "more was released than was held at {:?}", posting.place);
+        self.changed_balances.insert(posting.place.clone());
+    }
+
+    pub(super) fn amend(&mut self, place: &Place, change: impl FnOnce(&mut Balance)) {
+        change(self.balances.entry(place.clone()).or_default());
+        self.changed_balances.insert(place.clone());
+    }
+
+    pub(super) fn draw(&mut self, draws: &[Draw]) {
+        for draw in draws {
+            if let Some(credit) = self.credits.iter_mut().find(|credit| credit.id == draw.credit) {
+                credit.remaining -= draw.amount;
+                assert!(credit.remaining >= 0, "{} was drawn below zero", credit.id);
+                self.changed_credits.insert(draw.credit);
+            }
+        }
+    }
+
+    pub(super) fn add_credit(&mut self, credit: Credit) {
+        self.changed_credits.insert(credit.id);
+        self.credits.push(credit);
+    }
+
+    pub(super) fn put_reservation(&mut self, reservation: Reservation) {
+        self.changed_reservations.insert(reservation.id);
+        self.reservations.insert(reservation.id, reservation);
+    }
+
+    /// A copy with these balances alone, to try something on.
+    pub(super) fn excerpt(&self, places: &[Place]) -> Book {
+        let mut excerpt = Book::new(self.account, self.terms.clone());
+        for place in places {
+            if let Some(balance) = self.balances.get(place) {
+                excerpt.balances.insert(place.clone(), *balance);
+            }
+        }
+        excerpt.credits.clone_from(&self.credits);
+        excerpt
+    }
+
+    /// Hands over what has changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        let balances = std::mem::take(&mut self.changed_balances);
+        let reservations = std::mem::take(&mut self.changed_reservations);
+        let credits = std::mem::take(&mut self.changed_credits);
+        Changes {
+            balances: balances
+                .into_iter()
+                .filter_map(|place| self.balances.get(&place).copied().map(|balance| (place, balance)))
+                .collect(),
+            reservations: reservations.iter().filter_map(|id| self.reservations.get(id).cloned()).collect(),
+            credits: self.credits.iter().filter(|credit| credits.contains(&credit.id)).cloned().collect(),
+        }
+    }
+
+    /// How the limits on these meters stand for these scopes at `at`. An unlimited meter shows its first place.
+    pub fn limits_of<'m>(
+        &self,
+        meters: impl Iterator<Item = &'m Name>,
+        scopes: &Scopes,
+        at: Timestamp,
+    ) -> Result<Vec<LimitState>, NotLoaded> {
+        let mut states = Vec::new();
+        for name in meters {
+            let Some(meter) = self.terms.meters.get(name) else { continue };
+            let limited = meter.places.iter().any(|place| place.limit.is_some());
+            let shown = meter.places.iter().filter(|place| place.limit.is_some());
+            let first = meter.places.iter().take(if limited { 0 } else { 1 });
+            for terms in shown.chain(first) {
+                let window = Window::containing(terms.window, self.terms.anchor, at);
+                if let Some(place) = place(name, terms, scopes, window) {
+                    states.push(self.limit_state(&place, terms, window, at)?);
+                }
+            }
+        }
+        Ok(states)
+    }
+
+    /// Every balance that [`Book::limits_of`] reads.
+    pub fn limit_places<'m>(
+        &self,
+        meters: impl Iterator<Item = &'m Name>,
+        scopes: &Scopes,
+        at: Timestamp,
+    ) -> Vec<Place> {
+        meters
+            .filter_map(|name| self.terms.meters.get(name).map(|meter| (name, meter)))
+            .flat_map(|(name, meter)| {
+                meter.places.iter().filter_map(move |terms| {
+                    let window = Window::containing(terms.window, self.terms.anchor, at);
+                    place(name, terms, scopes, window)
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn limit_state(
+        &self,
+        place: &Place,
+        terms: &PlaceTerms,
+        window: Window,
+        at: Timestamp,
+    ) -> Result<LimitState, NotLoaded> {
+        let balance = self.balance(place)?;
+        let limit = terms.limit.as_ref();
+        let amount = limit.and_then(|limit| limit.amount);
+        let draws_credits = terms.scope == crate::catalog::LimitScope::Account;
+        Ok(LimitState {
+            meter: place.meter.clone(),
+            scope: place.scope,
+            scope_id: place.scope_id.clone(),
+            window: window.kind,
+            start: window.start,
+            resets_at: window.end,
+            limit: amount,
+            used: balance.used,
+            reserved: balance.reserved,
+            credited: balance.credited,
+            credits_left: if draws_credits { available(&self.credits, &place.meter, at) } else { 0 },
+            past: limit.map_or(crate::catalog::Past::Warn, |limit| limit.past.clone()),
+            observed_only: limit.is_some_and(super::terms::is_observed),
+            denied_status: limit.map_or(429, |limit| limit.denied_status),
+            warning_percent: amount.and_then(|amount| reached(&self.terms.warn_at_percent, balance.used, amount)),
+        })
+    }
+}
+
+impl Command {
+    /// Whether it tells of work already done, and so goes by its own time.
+    pub(super) fn records(&self) -> bool {
+        matches!(self.action, Action::Record)
+    }
+}
+
+pub(super) fn place(meter: &Name, terms: &PlaceTerms, scopes: &Scopes, window: Window) -> Option<Place> {
+    let scope_id = scopes.id_of(terms.scope)?;
+    Some(Place { scope: terms.scope, scope_id, meter: meter.clone(), window: window.kind, start: window.start })
+}
+
+/// The highest of `thresholds` (percent, ascending) that `used` of `limit` has reached.
+pub(super) fn reached(thresholds: &[u8], used: i64, limit: i64) -> Option<u8> {
+    if limit <= 0 {
+        return None;
+    }
+    thresholds.iter().copied().rfind(|percent| i128::from(used) * 100 >= i128::from(*percent) * i128::from(limit))
+}
+
+impl Book {
+    /// What credits would have to cover of `amount` more in a place that a reservation held.
+    pub(super) fn shortfall_at(&self, place: &Place, balance: Balance, amount: i64) -> i64 {
+        let limit = self.terms.meters.get(&place.meter).and_then(|meter| {
+            let terms = meter.places.iter().find(|terms| terms.scope == place.scope && terms.window == place.window)?;
+            terms.limit.as_ref()?.amount
+        });
+        let Some(own) = limit.filter(|_| place.scope == crate::catalog::LimitScope::Account) else { return 0 };
+        let held = i128::from(balance.used) + i128::from(balance.reserved) + i128::from(amount);
+        let over = held - i128::from(own) - i128::from(balance.credited);
+        i64::try_from(over.clamp(0, i128::from(amount.max(0)))).unwrap_or(0)
+    }
+}

@@ -1,0 +1,184 @@
+//! What becomes of reservations: committed, released, or expired by their own rule.
+
+use crate::ids::{EventId, ReservationId};
+use crate::time::Timestamp;
+
+use super::balance::Posting;
+use super::book::Book;
+use super::command::{Amount, Command};
+use super::credit::Draw;
+use super::judge::{Fault, Movement, Side, judge, merged};
+use super::outcome::Refusal;
+use super::reservation::{OnExpiry, Reservation, ReservationState};
+
+/// What settling moves, or the event that already did.
+pub(super) enum Settlement {
+    Moves { movement: Movement, reservation: Reservation, estimated: bool, amounts: Vec<Amount> },
+    Before(EventId),
+}
+
+/// Books what was really used, whatever the limit, in the windows of the reservation. After an expiry that booked the
+/// estimate, the difference is booked.
+pub(super) fn commit(book: &Book, command: &Command, id: ReservationId, at: Timestamp) -> Result<Settlement, Fault> {
+    let reservation = book.reservation(id).ok_or(Refusal::ReservationUnknown)?;
+    match reservation.state {
+        ReservationState::Committed => return before(reservation),
+        ReservationState::Released => return Err(Refusal::ReservationReleased.into()),
+        ReservationState::Open | ReservationState::Lapsed | ReservationState::Booked => {}
+    }
+    let undone = undo(reservation);
+    let mut settled = book.excerpt(&book.places_of(command, at));
+    undone.postings.iter().for_each(|posting| settled.post(posting));
+    settled.draw(&undone.draws);
+    let amounts = if command.amounts.is_empty() { reservation.amounts.clone() } else { command.amounts.clone() };
+    for (meter, amount) in merged(&amounts)? {
+        if amount < 0 {
+            return Err(Refusal::NegativeQuantity(meter.clone()).into());
+        }
+    }
+    let scopes = &reservation.scopes;
+    let used = book_in_held_windows(&settled, reservation, &amounts, scopes, at)?;
+    let movement = Movement { late: used.late, ..sum(undone, used) };
+    Ok(settled_as(reservation, ReservationState::Committed, command.event, movement, (false, amounts)))
+}
+
+/// Gives the hold back; after an expiry that booked the estimate, the estimate.
+pub(super) fn release(book: &Book, command: &Command, id: ReservationId) -> Result<Settlement, Fault> {
+    let reservation = book.reservation(id).ok_or(Refusal::ReservationUnknown)?;
+    match reservation.state {
+        ReservationState::Released | ReservationState::Lapsed => before(reservation),
+        ReservationState::Committed => Err(Refusal::ReservationCommitted.into()),
+        ReservationState::Open | ReservationState::Booked => {
+            let movement = undo(reservation);
+            Ok(settled_as(reservation, ReservationState::Released, command.event, movement, (false, Vec::new())))
+        }
+    }
+}
+
+/// Settles by the reservation's own rule. Asked too early or twice, it answers with what settled it, or moves nothing.
+pub(super) fn expire(book: &Book, command: &Command, id: ReservationId, at: Timestamp) -> Result<Settlement, Fault> {
+    let reservation = book.reservation(id).ok_or(Refusal::ReservationUnknown)?;
+    if !reservation.is_expired(at) {
+        return before(reservation);
+    }
+    let (state, movement, estimated, amounts) = match reservation.on_expiry {
+        OnExpiry::Release => (ReservationState::Lapsed, undo(reservation), false, Vec::new()),
+        OnExpiry::Commit => {
+            let postings = reservation
+                .holds
+                .iter()
+                .map(|hold| Posting {
+                    place: hold.place.clone(),
+                    used: hold.reserved,
+                    reserved: -hold.reserved,
+                    credited: 0,
+                })
+                .collect();
+            let movement = Movement { postings, ..Movement::default() };
+            (ReservationState::Booked, movement, true, reservation.amounts.clone())
+        }
+    };
+    Ok(settled_as(reservation, state, command.event, movement, (estimated, amounts)))
+}
+
+fn before(reservation: &Reservation) -> Result<Settlement, Fault> {
+    // An open reservation was settled by nobody; the only caller that sees one here is an early expiry.
+    reservation.settled_by.map(Settlement::Before).ok_or_else(|| Refusal::ReservationUnknown.into())
+}
+
+fn settled_as(
+    reservation: &Reservation,
+    state: ReservationState,
+    event: EventId,
+    movement: Movement,
+    (estimated, amounts): (bool, Vec<Amount>),
+) -> Settlement {
+    let reservation = Reservation { state, settled_by: Some(event), ..reservation.clone() };
+    Settlement::Moves { movement, reservation, estimated, amounts }
+}
+
+/// The movement that takes back what the reservation stands for now: a hold, a booked estimate, or nothing.
+fn undo(reservation: &Reservation) -> Movement {
+    let (holds, booked) = match reservation.state {
+        ReservationState::Open => (true, false),
+        ReservationState::Booked => (false, true),
+        ReservationState::Committed | ReservationState::Released | ReservationState::Lapsed => (false, false),
+    };
+    if !holds && !booked {
+        return Movement::default();
+    }
+    let postings = reservation
+        .holds
+        .iter()
+        .map(|hold| Posting {
+            place: hold.place.clone(),
+            used: if booked { -hold.reserved } else { 0 },
+            reserved: if holds { -hold.reserved } else { 0 },
+            credited: -hold.credited,
+        })
+        .collect();
+    let draws = reservation.draws.iter().map(|draw| Draw { amount: -draw.amount, ..draw.clone() }).collect();
+    Movement { postings, draws, ..Movement::default() }
+}
+
+/// Usage of a settled reservation: meters it held count where they were held, others at the time it was made.
+fn book_in_held_windows(
+    book: &Book,
+    reservation: &Reservation,
+    amounts: &[Amount],
+    scopes: &super::Scopes,
+    at: Timestamp,
+) -> Result<Movement, Fault> {
+    let held = |amount: &&Amount| reservation.holds.iter().any(|hold| hold.place.meter == amount.meter);
+    let others: Vec<Amount> = amounts.iter().filter(|amount| !held(amount)).cloned().collect();
+    let mut movement = judge(book, &others, scopes, (reservation.made_at, at), Side::Used)?;
+    for (meter, amount) in merged(amounts)? {
+        let holds: Vec<&Posting> = reservation.holds.iter().filter(|hold| hold.place.meter == *meter).collect();
+        let mut targets = Vec::with_capacity(holds.len());
+        for hold in holds {
+            let balance = book.balance(&hold.place)?;
+            balance
+                .used
+                .checked_add(balance.reserved)
+                .and_then(|total| total.checked_add(amount))
+                .ok_or_else(|| Refusal::TooLarge(meter.clone()))?;
+            targets.push((hold.place.clone(), book.shortfall_at(&hold.place, balance, amount)));
+        }
+        let lacking = targets.iter().map(|(_, lacking)| *lacking).max().unwrap_or(0);
+        let drawn = lacking.min(super::credit::available(book.credits(), meter, at));
+        if drawn > 0 {
+            movement.draws.extend(super::credit::plan_draws(book.credits(), meter, drawn, at));
+        }
+        movement.postings.extend(targets.into_iter().map(|(place, lacking)| Posting {
+            place,
+            used: amount,
+            reserved: 0,
+            credited: lacking.min(drawn),
+        }));
+    }
+    movement.denial = None;
+    Ok(movement)
+}
+
+/// Two movements as one, a posting a place and a draw a grant.
+fn sum(first: Movement, second: Movement) -> Movement {
+    let mut total = first;
+    for posting in second.postings {
+        match total.postings.iter_mut().find(|other| other.place == posting.place) {
+            Some(other) => {
+                other.used += posting.used;
+                other.reserved += posting.reserved;
+                other.credited += posting.credited;
+            }
+            None => total.postings.push(posting),
+        }
+    }
+    for draw in second.draws {
+        match total.draws.iter_mut().find(|other| other.credit == draw.credit) {
+            Some(other) => other.amount += draw.amount,
+            None => total.draws.push(draw),
+        }
+    }
+    total.draws.retain(|draw| draw.amount != 0);
+    total
+}

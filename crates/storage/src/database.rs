@@ -1,0 +1,172 @@
+//! A database of either engine, and the named transactions that run on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::StorageError;
+use crate::ledger::{Ledger, LedgerSettings, Shared, queue::Queue};
+use crate::postgres::Postgres;
+use crate::sqlite::{self, Sqlite};
+use crate::tx::{Changed, Tx};
+use crate::{Clock, migrations};
+
+/// Where the data is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl DatabaseUrl {
+    /// `postgres://…`, `sqlite:PATH` or a path. `None` for any other scheme.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Some(Self::Postgres(text.to_owned())),
+            Some(("sqlite", path)) => Some(Self::Sqlite(path.trim_start_matches("//").into())),
+            Some((_, rest)) if rest.starts_with("//") => None,
+            _ => Some(Self::Sqlite(text.into())),
+        }
+    }
+}
+
+/// Told what a committed transaction has changed, before its caller is answered.
+type Listener = Box<dyn Fn(&Changed) + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct Listeners(RwLock<Vec<Listener>>);
+
+impl Listeners {
+    pub fn tell(&self, changed: &Changed) {
+        if !changed.is_empty() {
+            self.0.read().iter().for_each(|listener| listener(changed));
+        }
+    }
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// Shared by everything that is not the ledger's hot path.
+#[derive(Clone)]
+pub struct Database {
+    engine: Arc<Engine>,
+    listeners: Arc<Listeners>,
+}
+
+impl Database {
+    /// Opens a database, brings its schema up to this build's, and starts its ledger.
+    ///
+    /// # Errors
+    /// [`StorageError::Owned`] when another process has the SQLite file, [`StorageError::NewerSchema`], or
+    /// [`StorageError::Unavailable`].
+    pub async fn open(
+        url: &DatabaseUrl,
+        clock: Arc<Clock>,
+        settings: LedgerSettings,
+    ) -> Result<(Self, Ledger), StorageError> {
+        let listeners = Arc::new(Listeners::default());
+        let shared = Arc::new(Shared::new(clock, settings, matches!(url, DatabaseUrl::Postgres(_))));
+        let memory = shared.clone();
+        listeners.0.write().push(Box::new(move |changed| memory.forget(changed)));
+        let database = match url {
+            DatabaseUrl::Sqlite(path) => {
+                let opened = sqlite::open(path)?;
+                migrations::migrate_sqlite(&opened.writer, shared.clock.now())?;
+                shared.start_after(&opened.writer)?;
+                let queue = Arc::new(Queue::new(settings.queue_capacity));
+                let (sqlite, writer) = Sqlite::new(opened, queue.clone());
+                sqlite::writer::start(writer, queue, shared.clone())?;
+                Self { engine: Arc::new(Engine::Sqlite(sqlite)), listeners }
+            }
+            DatabaseUrl::Postgres(url) => {
+                let postgres = Postgres::open(url, settings.connections)?;
+                let now = shared.clock.now();
+                let migrate = move |tx: &mut Tx<'_>| migrations::migrate(tx, now);
+                postgres.run::<_, StorageError, _>(migrate, false).await?;
+                Self { engine: Arc::new(Engine::Postgres(postgres)), listeners }
+            }
+        };
+        let ledger = Ledger::start(&database, shared).await?;
+        Ok((database, ledger))
+    }
+
+    /// Runs a closure in a transaction that reads.
+    pub async fn read<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let _counted = metrics::counter!("tollway_transactions_total", "name" => name, "kind" => "read");
+        _counted.increment(1);
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => {
+                let mut closure = closure;
+                sqlite.read(move |tx| closure(tx)).await
+            }
+            Engine::Postgres(postgres) => postgres.run(closure, true).await.map(|(value, _)| value),
+        }
+    }
+
+    /// Runs a closure in a transaction that writes, and commits it when it is Ok. The closure may run again (after a
+    /// serialization failure, a deadlock, or a connection lost before the commit), so it touches nothing but `tx`.
+    pub async fn write<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        metrics::counter!("tollway_transactions_total", "name" => name, "kind" => "write").increment(1);
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => {
+                let (answer, answered) = tokio::sync::oneshot::channel();
+                let work = sqlite::writer::cold(closure, self.listeners.clone(), answer);
+                sqlite.queue.push_cold(work)?;
+                match answered.await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(StorageError::Unavailable("the server is stopping".into()).into()),
+                }
+            }
+            Engine::Postgres(postgres) => {
+                let (value, changed) = postgres.run(closure, false).await?;
+                self.listeners.tell(&changed);
+                Ok(value)
+            }
+        }
+    }
+
+    /// Calls `listener` after every committed transaction that changed an account's terms, a key or the catalog.
+    pub fn on_change(&self, listener: impl Fn(&Changed) + Send + Sync + 'static) {
+        self.listeners.0.write().push(Box::new(listener));
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(&*self.engine, Engine::Postgres(_))
+    }
+
+    pub(crate) fn sqlite_queue(&self) -> Option<Arc<Queue>> {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => Some(sqlite.queue.clone()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    pub(crate) fn pool(&self) -> Option<deadpool_postgres::Pool> {
+        match &*self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(postgres) => Some(postgres.pool.clone()),
+        }
+    }
+
+    /// Takes no more work and waits until what was taken is done.
+    pub async fn close(&self) {
+        if let Engine::Sqlite(sqlite) = &*self.engine {
+            let queue = sqlite.queue.clone();
+            let _ = tokio::task::spawn_blocking(move || queue.close()).await;
+        }
+    }
+}

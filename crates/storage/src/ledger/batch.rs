@@ -1,0 +1,204 @@
+//! Judging a batch whose books are loaded, and what must be written for it. The same for both engines.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use domain::ids::{AccountId, EventId, JobId, ReservationId};
+use domain::ledger::{
+    Accepted, Action, Balance, Book, Command, Credit, Crossing, Event, EventAction, Outcome, Place, Refusal,
+    Reservation, apply,
+};
+use domain::name::Name;
+use domain::time::{MICROS_PER_DAY, Timestamp};
+
+use super::{Answer, CallerKey, LedgerError, Request};
+use crate::StorageError;
+
+/// Accounts' books, and what has been written to memory but not yet to the database.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub books: HashMap<AccountId, Book>,
+    /// Callers' keys that were found in the database, and those this batch adds.
+    pub keys: HashMap<(AccountId, [u8; 16]), KnownKey>,
+    pub writes: Writes,
+    /// Accounts in which something was accepted.
+    pub accepted: HashSet<AccountId>,
+    new_reservations: HashMap<ReservationId, (Name, Arc<str>)>,
+    /// Originals that were reversed, by what: found in the database, or in this batch.
+    pub reversed: HashMap<EventId, EventId>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct KnownKey {
+    pub content: [u8; 16],
+    pub event: EventId,
+}
+
+/// Rows of one transaction.
+#[derive(Default)]
+pub(crate) struct Writes {
+    pub events: Vec<EventRow>,
+    pub keys: Vec<KeyRow>,
+    /// By account, day (days since 1970), meter and model: amount and count of events.
+    pub daily: BTreeMap<(AccountId, i64, Name, Name), (i64, i64)>,
+    pub jobs: Vec<JobRow>,
+    /// Originals and the events that reversed them.
+    pub reversed: Vec<(EventId, EventId)>,
+}
+
+pub(crate) struct EventRow {
+    pub event: Event,
+    pub over_limit: bool,
+    pub model: Name,
+    pub details: Arc<str>,
+}
+
+pub(crate) struct KeyRow {
+    pub account: AccountId,
+    pub key: CallerKey,
+    pub event: EventId,
+}
+
+pub(crate) struct JobRow {
+    pub id: JobId,
+    pub account: AccountId,
+    pub kind: &'static str,
+    pub payload: String,
+    pub at: Timestamp,
+}
+
+/// A changed reservation: new ones are inserted whole, others only change state.
+pub(crate) enum ReservationWrite {
+    New(Reservation, Name, Arc<str>),
+    Settled(Reservation),
+}
+
+/// What has changed in the books.
+#[derive(Default)]
+pub(crate) struct BookWrites {
+    pub balances: Vec<(AccountId, Place, Balance)>,
+    pub reservations: Vec<ReservationWrite>,
+    pub credits: Vec<(AccountId, Credit)>,
+}
+
+impl Batch {
+    /// Judges one request whose account's book holds everything it needs.
+    pub fn judge(&mut self, request: &Request, at: Timestamp, job: JobId) -> Result<Answer, LedgerError> {
+        let account = request.command.event.account;
+        let book = self.books.get_mut(&account).ok_or(LedgerError::AccountUnknown)?;
+        if let Some(key) = request.key
+            && let Some(known) = self.keys.get(&(account, key.hash))
+        {
+            return Ok(if known.content == key.content {
+                replay(book, &request.command, known.event, at)?
+            } else {
+                Answer::Conflict(known.event)
+            });
+        }
+        if let Action::Reverse { original } = &request.command.action
+            && let Some(by) = self.reversed.get(&original.event)
+        {
+            return Ok(Answer::Judged(Outcome::Refused(Refusal::AlreadyReversed(*by))));
+        }
+        match apply(book, &request.command, at).map_err(StorageError::unexpected)? {
+            Outcome::Settled(event) => Ok(replay(book, &request.command, event, at)?),
+            Outcome::Accepted(accepted) => {
+                self.note_accepted(request, &accepted, job);
+                Ok(Answer::Judged(Outcome::Accepted(accepted)))
+            }
+            other => Ok(Answer::Judged(other)),
+        }
+    }
+
+    fn note_accepted(&mut self, request: &Request, accepted: &Accepted, job: JobId) {
+        let event = &accepted.event;
+        let account = event.id.account;
+        self.accepted.insert(account);
+        if let Some(key) = request.key {
+            self.keys.insert((account, key.hash), KnownKey { content: key.content, event: event.id });
+            self.writes.keys.push(KeyRow { account, key, event: event.id });
+        }
+        if let (EventAction::Reserve, Some(reservation)) = (event.action, event.reservation) {
+            self.new_reservations.insert(reservation, (request.model.clone(), request.details.clone()));
+        }
+        if let Some(original) = event.reverses {
+            self.reversed.insert(original, event.id);
+            self.writes.reversed.push((original, event.id));
+        }
+        self.add_to_days(request, event);
+        for (place, crossing) in accepted.crossed.iter().enumerate() {
+            let id = JobId::from_bits(job.bits() + place as u128);
+            self.writes.jobs.push(threshold_job(id, event, crossing));
+        }
+        self.writes.events.push(EventRow {
+            event: event.clone(),
+            over_limit: accepted.would_deny.is_some(),
+            model: request.model.clone(),
+            details: request.details.clone(),
+        });
+    }
+
+    /// Adds what was used to the account's days. A meter counted in several windows is still used once.
+    fn add_to_days(&mut self, request: &Request, event: &Event) {
+        let day = event.occurred_at.micros().div_euclid(MICROS_PER_DAY);
+        let mut seen: Vec<&Name> = Vec::new();
+        for posting in event.postings.iter().filter(|posting| posting.place.scope_id.is_none()) {
+            let meter = &posting.place.meter;
+            if seen.contains(&meter) {
+                continue;
+            }
+            seen.push(meter);
+            // Give-backs stop at zero in each window; the day takes what the largest window gave back.
+            let same =
+                event.postings.iter().filter(|other| other.place.meter == *meter && other.place.scope_id.is_none());
+            let used = same.map(|other| other.used).max_by_key(|used| used.unsigned_abs()).unwrap_or(0);
+            if used != 0 {
+                let key = (event.id.account, day, meter.clone(), request.model.clone());
+                let entry = self.writes.daily.entry(key).or_default();
+                entry.0 = entry.0.saturating_add(used);
+                entry.1 += 1;
+            }
+        }
+    }
+
+    /// Takes what the books say has changed.
+    pub fn take_book_writes(&mut self) -> BookWrites {
+        let mut writes = BookWrites::default();
+        for (account, book) in &mut self.books {
+            let changes = book.take_changes();
+            writes.balances.extend(changes.balances.into_iter().map(|(place, balance)| (*account, place, balance)));
+            writes.credits.extend(changes.credits.into_iter().map(|credit| (*account, credit)));
+            for reservation in changes.reservations {
+                writes.reservations.push(match self.new_reservations.remove(&reservation.id) {
+                    Some((model, details)) => ReservationWrite::New(reservation, model, details),
+                    None => ReservationWrite::Settled(reservation),
+                });
+            }
+        }
+        // In one order everywhere, so that two nodes never wait for each other's rows.
+        writes.balances.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        writes
+    }
+}
+
+fn replay(book: &Book, command: &Command, event: EventId, at: Timestamp) -> Result<Answer, StorageError> {
+    let meters: Vec<Name> = command.amounts.iter().map(|amount| amount.meter.clone()).collect();
+    let limits = book.limits_of(meters.iter(), &command.scopes, at).unwrap_or_default();
+    Ok(Answer::Replayed { event, limits, stored: None })
+}
+
+fn threshold_job(id: JobId, event: &Event, crossing: &Crossing) -> JobRow {
+    let payload = serde_json::json!({
+        "account": event.id.account.to_string(),
+        "event": event.id.to_string(),
+        "meter": crossing.meter.as_str(),
+        "scope": crossing.scope.as_str(),
+        "scope_id": crossing.scope_id.as_ref().map(Name::as_str),
+        "window": crossing.window.as_str(),
+        "window_start": crossing.start.micros(),
+        "percent": crossing.percent,
+        "used": crossing.used,
+        "limit": crossing.limit,
+    });
+    JobRow { id, account: event.id.account, kind: "usage_threshold", payload: payload.to_string(), at: event.at }
+}

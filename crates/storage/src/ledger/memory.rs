@@ -1,0 +1,245 @@
+//! What this process remembers of accounts: terms, balances and denials, as they were when last committed.
+//!
+//! On SQLite it is as true as the file, since one process owns it; the writer judges by it. On PostgreSQL other nodes
+//! write too, so it only answers checks, and only for a moment.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use domain::ids::AccountId;
+use domain::ledger::{Balance, Book, Command, Credit, Denial, DenialReason, Place, Terms};
+use domain::time::{MICROS_PER_SECOND, Timestamp};
+use parking_lot::Mutex;
+
+const SHARDS: usize = 64;
+/// Balances remembered for one account; past it they are dropped and read again as needed.
+const BALANCES_AN_ACCOUNT: usize = 4_096;
+const DENIALS_AN_ACCOUNT: usize = 32;
+/// How long something may be believed that another node could have changed.
+const FRESH_MICROS: i64 = MICROS_PER_SECOND / 2;
+
+pub(crate) struct Memory {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    accounts_a_shard: usize,
+    /// Whether other processes write to the same database.
+    shared: bool,
+}
+
+/// Two generations: when the young one is full it becomes the old one, and what was not asked for since is forgotten.
+#[derive(Default)]
+struct Shard {
+    young: HashMap<AccountId, Remembered>,
+    old: HashMap<AccountId, Remembered>,
+    /// Raised by everything that was committed; a reader that began before it must not add what it read.
+    version: u64,
+}
+
+struct Remembered {
+    terms: Arc<Terms>,
+    balances: HashMap<Place, Balance>,
+    credits: Vec<Credit>,
+    /// The earliest expiry of an open reservation, or earlier.
+    next_expiry: Option<Timestamp>,
+    denials: Vec<RememberedDenial>,
+    read_at: Timestamp,
+}
+
+struct RememberedDenial {
+    denial: Arc<Denial>,
+    until: Timestamp,
+}
+
+/// A reader's permission to add what it reads, unless something was committed meanwhile.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadTicket {
+    account: AccountId,
+    version: u64,
+}
+
+impl Memory {
+    pub fn new(accounts: usize, shared: bool) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            accounts_a_shard: (accounts / SHARDS / 2).max(1),
+            shared,
+        }
+    }
+
+    fn shard(&self, account: AccountId) -> &Mutex<Shard> {
+        &self.shards[(self.hasher.hash_one(account) as usize) % SHARDS]
+    }
+
+    /// The terms, when they are remembered and still hold.
+    pub fn terms(&self, account: AccountId, now: Timestamp) -> Option<Arc<Terms>> {
+        let mut shard = self.shard(account).lock();
+        let remembered = shard.find(account, self.accounts_a_shard)?;
+        (self.is_fresh(remembered, now) && remembered.terms.hold_at(now)).then(|| remembered.terms.clone())
+    }
+
+    /// The terms however old: good for guessing what to load, not for judging.
+    pub fn last_terms(&self, account: AccountId) -> Option<Arc<Terms>> {
+        let mut shard = self.shard(account).lock();
+        shard.find(account, self.accounts_a_shard).map(|remembered| remembered.terms.clone())
+    }
+
+    fn is_fresh(&self, remembered: &Remembered, now: Timestamp) -> bool {
+        !self.shared || now.since(remembered.read_at) < FRESH_MICROS
+    }
+
+    /// A book with what is remembered of the places, and when the next reservation expires. `None`: not remembered, or
+    /// the terms are over.
+    pub fn book(&self, account: AccountId, now: Timestamp) -> Option<(Book, Option<Timestamp>)> {
+        let mut shard = self.shard(account).lock();
+        let remembered = shard.find(account, self.accounts_a_shard)?;
+        if !self.is_fresh(remembered, now) || !remembered.terms.hold_at(now) {
+            return None;
+        }
+        let mut book = Book::new(account, remembered.terms.clone());
+        book.load_credits(remembered.credits.clone());
+        Some((book, remembered.next_expiry))
+    }
+
+    /// Fills a book with the places that are remembered.
+    pub fn fill(&self, book: &mut Book, places: &[Place]) {
+        let mut shard = self.shard(book.account).lock();
+        let Some(remembered) = shard.find(book.account, self.accounts_a_shard) else { return };
+        for place in places {
+            if !book.has_balance(place)
+                && let Some(balance) = remembered.balances.get(place)
+            {
+                book.load_balance(place.clone(), *balance);
+            }
+        }
+    }
+
+    /// Takes over what a batch has committed.
+    pub fn publish(&self, book: &Book, next_expiry: Option<Timestamp>, now: Timestamp, accepted: bool) {
+        let mut shard = self.shard(book.account).lock();
+        shard.version += 1;
+        shard.put(book, next_expiry, now, self.accounts_a_shard);
+        if accepted && let Some(remembered) = shard.young.get_mut(&book.account) {
+            remembered.denials.clear();
+        }
+    }
+
+    pub fn ticket(&self, account: AccountId) -> ReadTicket {
+        ReadTicket { account, version: self.shard(account).lock().version }
+    }
+
+    /// Adds what a reader found, unless something was committed since it took its ticket.
+    pub fn publish_read(&self, ticket: ReadTicket, book: &Book, next_expiry: Option<Timestamp>, now: Timestamp) {
+        let mut shard = self.shard(ticket.account).lock();
+        if shard.version == ticket.version {
+            shard.put(book, next_expiry, now, self.accounts_a_shard);
+        }
+    }
+
+    pub fn forget(&self, account: AccountId) {
+        let mut shard = self.shard(account).lock();
+        shard.version += 1;
+        shard.young.remove(&account);
+        shard.old.remove(&account);
+    }
+
+    pub fn forget_all(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.version += 1;
+            shard.young.clear();
+            shard.old.clear();
+        }
+    }
+
+    /// Remembers a denial until the first moment it could be otherwise.
+    pub fn remember_denial(&self, account: AccountId, denial: &Denial, now: Timestamp) {
+        let Some(limit) = &denial.limit else { return };
+        let mut shard = self.shard(account).lock();
+        let Some(remembered) = shard.find(account, self.accounts_a_shard) else { return };
+        let ends = [
+            limit.resets_at,
+            remembered.next_expiry,
+            remembered.terms.valid_until,
+            self.shared.then(|| now.plus_micros(FRESH_MICROS)),
+        ];
+        let until = ends.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
+        if remembered.denials.len() >= DENIALS_AN_ACCOUNT {
+            remembered.denials.clear();
+        }
+        remembered.denials.push(RememberedDenial { denial: Arc::new(denial.clone()), until });
+    }
+
+    /// A denial that still holds for this command: the same limit, at least the same amount.
+    pub fn denial(&self, command: &Command, now: Timestamp) -> Option<Arc<Denial>> {
+        let mut shard = self.shard(command.event.account).lock();
+        let remembered = shard.find(command.event.account, self.accounts_a_shard)?;
+        remembered
+            .denials
+            .iter()
+            .find(|denial| now < denial.until && denial.covers(command))
+            .map(|found| found.denial.clone())
+    }
+
+    pub fn accounts(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock()).map(|shard| shard.young.len() + shard.old.len()).sum()
+    }
+}
+
+impl RememberedDenial {
+    fn covers(&self, command: &Command) -> bool {
+        let Some(limit) = &self.denial.limit else { return false };
+        self.denial.reason == DenialReason::QuotaExceeded
+            && command.scopes.id_of(limit.scope).is_some_and(|id| id == limit.scope_id)
+            && command
+                .amounts
+                .iter()
+                .any(|amount| amount.meter == limit.meter && amount.amount >= self.denial.requested)
+    }
+}
+
+impl Shard {
+    fn find(&mut self, account: AccountId, capacity: usize) -> Option<&mut Remembered> {
+        if !self.young.contains_key(&account) {
+            let remembered = self.old.remove(&account)?;
+            self.make_room(capacity);
+            self.young.insert(account, remembered);
+        }
+        self.young.get_mut(&account)
+    }
+
+    fn make_room(&mut self, capacity: usize) {
+        if self.young.len() >= capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    fn put(&mut self, book: &Book, next_expiry: Option<Timestamp>, now: Timestamp, capacity: usize) {
+        if self.find(book.account, capacity).is_none() {
+            self.make_room(capacity);
+            self.young.insert(
+                book.account,
+                Remembered {
+                    terms: book.terms.clone(),
+                    balances: HashMap::new(),
+                    credits: Vec::new(),
+                    next_expiry,
+                    denials: Vec::new(),
+                    read_at: now,
+                },
+            );
+        }
+        let Some(remembered) = self.young.get_mut(&book.account) else { return };
+        if remembered.balances.len() > BALANCES_AN_ACCOUNT {
+            remembered.balances.clear();
+        }
+        remembered.terms = book.terms.clone();
+        remembered.credits = book.credits().to_vec();
+        remembered.next_expiry = next_expiry;
+        remembered.read_at = now;
+        for (place, balance) in book.balances() {
+            remembered.balances.insert(place.clone(), *balance);
+        }
+    }
+}

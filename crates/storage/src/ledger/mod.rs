@@ -1,0 +1,321 @@
+//! The ledger's hot path: commands wait in a queue, share a transaction, and are answered after it is durable.
+//!
+//! Start at [`Ledger::submit`]. A batch is loaded and written by `sqlite` or `postgres`, judged by `batch`; `memory` is
+//! what the process remembers between batches, `plan_book` the plans that judge.
+
+mod batch;
+pub(crate) mod memory;
+pub mod plan_book;
+mod postgres;
+mod postgres_loading;
+mod postgres_writing;
+pub(crate) mod queue;
+mod reading;
+mod reservations;
+pub mod rows;
+pub(crate) mod sqlite;
+mod sqlite_writing;
+pub(crate) mod terms;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::ids::EventId;
+use domain::ledger::{Command, Denial, LimitState, Outcome};
+use domain::name::Name;
+use parking_lot::RwLock;
+use tokio::sync::oneshot;
+
+use crate::tx::Changed;
+use crate::{Clock, Database, Entropy, StorageError};
+use memory::Memory;
+use plan_book::PlanBook;
+use postgres::Lanes;
+
+pub use reading::{Freshness, Standing};
+
+/// Sizes of the ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerSettings {
+    /// Commands that may wait before callers are told to come back.
+    pub queue_capacity: usize,
+    /// Accounts remembered in memory.
+    pub remembered_accounts: usize,
+    /// Commands handled at once on PostgreSQL, each by its own connection.
+    pub lanes: usize,
+    /// Connections to PostgreSQL in all.
+    pub connections: usize,
+    /// How long a command may wait before it is given up unapplied.
+    pub deadline: Duration,
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        Self {
+            queue_capacity: 4_096,
+            remembered_accounts: 131_072,
+            lanes: 2,
+            connections: 16,
+            deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A command with what is kept beside it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub command: Command,
+    pub key: Option<CallerKey>,
+    /// Empty for usage that no model made.
+    pub model: Name,
+    /// JSON kept with the event: user, tokens, cost and the price it was made with, context, metadata.
+    pub details: Arc<str>,
+}
+
+/// A caller's idempotency key, hashed, and a hash of what it was sent with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallerKey {
+    pub hash: [u8; 16],
+    pub content: [u8; 16],
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Judged(Outcome),
+    /// The same command was accepted before, as this event; the limits are as they stand now.
+    Replayed {
+        event: EventId,
+        limits: Vec<LimitState>,
+        stored: Option<StoredEvent>,
+    },
+    /// The key was used with other content.
+    Conflict(EventId),
+}
+
+/// What an event was kept with.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    pub action: domain::ledger::EventAction,
+    pub details: Arc<str>,
+    pub reservation: Option<domain::ids::ReservationId>,
+    pub late: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("no such account")]
+    AccountUnknown,
+    /// It waited too long and was not applied.
+    #[error("the command waited too long and was not applied")]
+    TooLate,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A request on its way, with the channel that answers it.
+pub(crate) struct Pending {
+    pub request: Request,
+    pub deadline: Instant,
+    pub answer: oneshot::Sender<Result<Answer, LedgerError>>,
+}
+
+/// What the queue, the engines and the readers share.
+pub(crate) struct Shared {
+    pub clock: Arc<Clock>,
+    pub entropy: Entropy,
+    pub settings: LedgerSettings,
+    pub memory: Memory,
+    /// The plans, and which version of the catalog tables they were read at.
+    plans: RwLock<(u64, Option<Arc<PlanBook>>)>,
+    /// Raised whenever a catalog is applied.
+    catalog_version: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(clock: Arc<Clock>, settings: LedgerSettings, several_writers: bool) -> Self {
+        Self {
+            clock,
+            entropy: Entropy::system(),
+            settings,
+            memory: Memory::new(settings.remembered_accounts, several_writers),
+            plans: RwLock::default(),
+            catalog_version: AtomicU64::new(1),
+        }
+    }
+
+    pub fn forget(&self, changed: &Changed) {
+        if changed.catalog {
+            self.catalog_version.fetch_add(1, Ordering::AcqRel);
+            self.memory.forget_all();
+        }
+        changed.accounts.iter().for_each(|account| self.memory.forget(*account));
+    }
+
+    /// The plans, unless a catalog was applied since they were read.
+    pub fn plans(&self) -> Option<Arc<PlanBook>> {
+        let (read_at, plans) = &*self.plans.read();
+        plans.clone().filter(|_| *read_at == self.catalog_version())
+    }
+
+    pub fn catalog_version(&self) -> u64 {
+        self.catalog_version.load(Ordering::Acquire)
+    }
+
+    /// Takes plans that were read when [`Shared::catalog_version`] was `read_at`.
+    pub fn put_plans(&self, read_at: u64, plans: PlanBook) -> Arc<PlanBook> {
+        let plans = Arc::new(plans);
+        let mut kept = self.plans.write();
+        if kept.0 <= read_at {
+            *kept = (read_at, Some(plans.clone()));
+        }
+        plans
+    }
+
+    /// The clock never says a time before the last event: a restart after the wall clock was set back goes on from there.
+    pub fn start_after(&self, connection: &rusqlite::Connection) -> Result<(), StorageError> {
+        let last: Option<i64> =
+            connection.query_row(sqlite::SELECT_LAST_EVENT, [], |row| row.get(0)).unwrap_or_default();
+        self.clock.not_before(domain::time::Timestamp::from_micros(last.unwrap_or(0)));
+        Ok(())
+    }
+}
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    database: Database,
+    shared: Arc<Shared>,
+    lanes: Option<Arc<Lanes>>,
+}
+
+impl Ledger {
+    pub(crate) async fn start(database: &Database, shared: Arc<Shared>) -> Result<Self, StorageError> {
+        let lanes = database.pool().map(|pool| Arc::new(Lanes::start(pool, database.clone(), &shared)));
+        let ledger = Self { database: database.clone(), shared, lanes };
+        ledger.plans().await?;
+        ledger.watch_catalog();
+        Ok(ledger)
+    }
+
+    /// Judges a command and, when it is accepted, makes it durable before answering.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] when too much waits, [`LedgerError::TooLate`] when it waited past the deadline (both not
+    /// applied), [`StorageError::OutcomeUnknown`] when a commit's answer was lost and the same key will find out.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a deadline is a duration of this process, not a time of the product"
+    )]
+    pub async fn submit(&self, request: Request) -> Result<Answer, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + self.shared.settings.deadline;
+        let pending = Pending { request, deadline, answer };
+        match (&self.lanes, self.database.sqlite_queue()) {
+            (Some(lanes), _) => lanes.push(pending)?,
+            (None, Some(queue)) => queue.push(pending)?,
+            (None, None) => return Err(StorageError::Unavailable("no engine is running".into()).into()),
+        }
+        answered.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the server is stopping".into()).into()))
+    }
+
+    /// A denial that is known to hold still, answered without the queue. Not for commands with a caller's key: those are
+    /// looked up first, since they may have been accepted before.
+    pub fn remembered_denial(&self, command: &Command) -> Option<Arc<Denial>> {
+        self.shared.memory.denial(command, self.shared.clock.now())
+    }
+
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.shared.clock
+    }
+
+    /// Commands and closures that wait.
+    pub fn queue_depth(&self) -> usize {
+        match (&self.lanes, self.database.sqlite_queue()) {
+            (Some(lanes), _) => lanes.depth(),
+            (None, Some(queue)) => queue.depth(),
+            (None, None) => 0,
+        }
+    }
+
+    pub fn remembered_accounts(&self) -> usize {
+        self.shared.memory.accounts()
+    }
+
+    /// The applied catalog with its plan versions. `Ok(None)` before the first catalog.
+    pub async fn plans(&self) -> Result<Option<Arc<PlanBook>>, StorageError> {
+        if let Some(plans) = self.shared.plans() {
+            return Ok(Some(plans));
+        }
+        let read_at = self.shared.catalog_version();
+        let read = self.database.read("load_plans", crate::records::catalogs::load_plan_book).await?;
+        Ok(read.map(|plans| self.shared.put_plans(read_at, plans)))
+    }
+
+    /// On PostgreSQL another node may apply a catalog; this one follows within a second.
+    fn watch_catalog(&self) {
+        if !self.database.is_postgres() {
+            return;
+        }
+        let (database, shared) = (self.database.clone(), Arc::downgrade(&self.shared));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                let Some(shared) = shared.upgrade() else { return };
+                let latest = database.read("latest_catalog", crate::records::catalogs::latest_id).await;
+                let known = shared.plans().map(|plans| plans.catalog_id);
+                if let Ok(Some(latest)) = latest
+                    && known.is_some_and(|known| known != latest)
+                {
+                    shared.forget(&Changed { catalog: true, ..Changed::default() });
+                }
+            }
+        });
+    }
+}
+
+/// A caller's key as its row keeps it.
+pub(crate) fn known_key(
+    account: domain::ids::AccountId,
+    content: &[u8],
+    event: &str,
+) -> Result<batch::KnownKey, StorageError> {
+    let content = content.try_into().map_err(|_| StorageError::unexpected("a key's content hash is not 16 bytes"))?;
+    let event = EventId::from_own_text(account, event)
+        .ok_or_else(|| StorageError::Unexpected(format!("a key names the event {event:?}, which cannot be read")))?;
+    Ok(batch::KnownKey { content, event })
+}
+
+/// The month a key is kept in, so that whole months can be dropped.
+pub(crate) fn key_bucket(at: domain::time::Timestamp) -> i64 {
+    at.month_number()
+}
+
+/// What an event row says of how it came about.
+pub(crate) fn stored_event(
+    account: domain::ids::AccountId,
+    row: &crate::value::Row,
+) -> Result<StoredEvent, StorageError> {
+    Ok(StoredEvent {
+        action: row.parsed("action", domain::ledger::EventAction::parse)?,
+        details: Arc::from(row.text("details")?),
+        reservation: row
+            .parsed_or_null("reservation_id", |text| domain::ids::ReservationId::from_own_text(account, text))?,
+        late: row.integer("flags")? & rows::LATE != 0,
+    })
+}
+
+/// Every statement that both engines run here, for the test that prepares them all.
+pub fn statements() -> Vec<&'static str> {
+    [reading::STATEMENTS, reservations::STATEMENTS, terms::STATEMENTS].concat()
+}
+
+/// The batch's own statements on SQLite, where they are written with `?1`.
+pub fn sqlite_statements() -> Vec<&'static str> {
+    [sqlite::STATEMENTS, sqlite_writing::STATEMENTS].concat()
+}
+
+/// The batch's own statements on PostgreSQL.
+pub fn postgres_statements() -> Vec<&'static str> {
+    [postgres_loading::STATEMENTS, postgres_writing::STATEMENTS].concat()
+}

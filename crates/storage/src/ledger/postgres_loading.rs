@@ -1,0 +1,364 @@
+//! The first round trip of a batch on PostgreSQL: locks the accounts and reads what the commands need.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use deadpool_postgres::Object;
+use domain::ids::{AccountId, EventId};
+use domain::ledger::{Action, Balance, Book, Place, Terms};
+use domain::time::Timestamp;
+use futures_util::future::{join_all, try_join_all};
+use tokio_postgres::types::ToSql;
+
+use super::batch::Batch;
+use super::plan_book::PlanBook;
+use super::postgres::BatchError;
+use super::{Request, Shared, key_bucket, known_key, reading, reservations, rows, terms};
+use crate::StorageError;
+use crate::tx::decode_postgres;
+use crate::value::Row;
+
+/// The lock. Written as an insert because several accounts are locked in one statement, in one order, and an account's
+/// first command makes its row.
+const LOCK: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at) \
+    SELECT wanted, 0, $2 FROM unnest($1::text[]) AS wanted ORDER BY wanted \
+    ON CONFLICT (account_id) DO UPDATE SET last_at = GREATEST(ledger_accounts.last_at, excluded.last_at) \
+    RETURNING account_id, entitlement_epoch, last_at, \
+    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS database_now";
+const SELECT_BALANCES: &str = "SELECT b.account_id, b.scope, b.scope_id, b.meter, b.window_kind, b.window_start, \
+    b.used, b.reserved, b.credited, b.warned_percent, b.warned_limit, b.observed_at FROM \
+    unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) \
+    AS w (account_id, scope, scope_id, meter, window_kind, window_start) JOIN balances b ON \
+    b.account_id = w.account_id AND b.scope = w.scope AND b.scope_id = w.scope_id AND b.meter = w.meter \
+    AND b.window_kind = w.window_kind AND b.window_start = w.window_start";
+const SELECT_KEYS: &str = "SELECT k.account_id, k.key_hash, k.content_hash, k.event_id FROM \
+    unnest($1::text[], $2::bytea[]) AS w (account_id, key_hash) JOIN ledger_keys k \
+    ON k.account_id = w.account_id AND k.key_hash = w.key_hash AND k.bucket BETWEEN $3 AND $4";
+const SELECT_CREDITS: &str = "SELECT account_id, id, meter, granted, remaining, priority, expires_at FROM credits \
+    WHERE account_id = ANY($1::text[]) AND remaining > 0 ORDER BY account_id, id";
+const SELECT_RESERVATIONS: &str = "SELECT r.account_id, r.id, r.state, r.made_at, r.expires_at, r.on_expiry, r.scopes, \
+    r.amounts, r.holds, r.draws, r.settled_by, r.model, r.details FROM reservations r \
+    WHERE r.account_id = ANY($1::text[]) AND r.state = 'open' AND r.expires_at <= $2 \
+    UNION ALL SELECT r.account_id, r.id, r.state, r.made_at, r.expires_at, r.on_expiry, r.scopes, r.amounts, r.holds, \
+    r.draws, r.settled_by, r.model, r.details FROM unnest($3::text[], $4::text[]) AS w (account_id, id) \
+    JOIN reservations r ON r.account_id = w.account_id AND r.id = w.id AND NOT (r.state = 'open' AND r.expires_at <= $2)";
+const SELECT_REVERSED: &str = "SELECT e.account_id, e.id, e.reversed_by FROM unnest($1::text[], $2::text[]) \
+    AS w (account_id, id) JOIN usage_events e ON e.account_id = w.account_id AND e.id = w.id \
+    WHERE e.reversed_by IS NOT NULL";
+const SELECT_EVENT_EXISTS: &str = "SELECT id FROM usage_events WHERE account_id = $1 AND id = $2";
+
+pub(crate) const STATEMENTS: &[&str] =
+    &[LOCK, SELECT_BALANCES, SELECT_KEYS, SELECT_CREDITS, SELECT_RESERVATIONS, SELECT_REVERSED, SELECT_EVENT_EXISTS];
+
+/// How far this node's clock may be from the database's before it writes no ledger.
+const CLOCK_TOLERANCE_MICROS: i64 = domain::time::MICROS_PER_SECOND;
+
+/// A batch that is ready to be judged.
+pub(super) struct Loaded {
+    pub batch: Batch,
+    /// Commands that settle expired reservations; judged before the callers' own.
+    pub expired: Vec<Request>,
+    /// The time each account is judged at: now, or its last command's if that is later.
+    pub times: HashMap<AccountId, Timestamp>,
+}
+
+/// Begins a transaction, locks the accounts, and loads their books.
+pub(super) async fn load(
+    client: &Object,
+    shared: &Shared,
+    plans: &PlanBook,
+    requests: &[&Request],
+) -> Result<Loaded, BatchError> {
+    let before = shared.clock.now();
+    let before_micros = before.micros();
+    let accounts: BTreeSet<AccountId> = requests.iter().map(|request| request.command.event.account).collect();
+    let names: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
+    let guessed = guess_places(shared, requests, before);
+    let lock = client.prepare_cached(LOCK).await?;
+    let credits = client.prepare_cached(SELECT_CREDITS).await?;
+    let (lock_values, credit_values): ([&(dyn ToSql + Sync); 2], [&(dyn ToSql + Sync); 1]) =
+        ([&names, &before_micros], [&names]);
+    // Sent in this order without waiting in between; the server works through them one after another.
+    let (begun, locked, balances, keys, held, reversed, credits) = tokio::join!(
+        biased;
+        client.batch_execute("BEGIN"),
+        query(client, &lock, &lock_values),
+        select_balances(client, &guessed),
+        select_keys(client, requests, before),
+        select_reservations(client, &names, requests, before),
+        select_reversed(client, requests),
+        query(client, &credits, &credit_values),
+    );
+    begun?;
+    let locked = locked?;
+    check_clock(&locked, before, shared)?;
+    let mut batch = Batch::default();
+    let mut times = HashMap::new();
+    let terms = terms_of(client, shared, plans, &locked, (before, &mut times)).await?;
+    for (account, terms) in terms {
+        batch.books.insert(account, Book::new(account, terms));
+    }
+    load_credits(&mut batch, &credits?)?;
+    load_keys(&mut batch, &keys?)?;
+    load_reversed(&mut batch, &reversed?)?;
+    let expired = load_reservations(&mut batch, shared, &held?, before)?;
+    load_balances(&mut batch, &guessed, &balances?)?;
+    load_missing_balances(client, &mut batch, requests, &expired, &times).await?;
+    Ok(Loaded { batch, expired, times })
+}
+
+/// The balances that the commands will most likely need, by the terms remembered from before.
+fn guess_places(shared: &Shared, requests: &[&Request], at: Timestamp) -> Vec<(AccountId, Place)> {
+    let mut guessed: BTreeSet<(AccountId, Place)> = BTreeSet::new();
+    for request in requests {
+        let account = request.command.event.account;
+        if let Some(terms) = shared.memory.last_terms(account) {
+            let places = Book::new(account, terms).places_of(&request.command, at);
+            guessed.extend(places.into_iter().map(|place| (account, place)));
+        }
+    }
+    guessed.into_iter().collect()
+}
+
+async fn query(
+    client: &Object,
+    statement: &tokio_postgres::Statement,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, BatchError> {
+    Ok(decode_postgres(client.query(statement, values).await?)?)
+}
+
+async fn select_balances(client: &Object, places: &[(AccountId, Place)]) -> Result<Vec<Row>, BatchError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let accounts: Vec<String> = places.iter().map(|(account, _)| account.to_string()).collect();
+    let scopes: Vec<&str> = places.iter().map(|(_, place)| place.scope.as_str()).collect();
+    let scope_ids: Vec<&str> = places.iter().map(|(_, place)| place.scope_id_text()).collect();
+    let meters: Vec<&str> = places.iter().map(|(_, place)| place.meter.as_str()).collect();
+    let kinds: Vec<&str> = places.iter().map(|(_, place)| place.window.as_str()).collect();
+    let starts: Vec<i64> = places.iter().map(|(_, place)| place.start.micros()).collect();
+    let statement = client.prepare_cached(SELECT_BALANCES).await?;
+    query(client, &statement, &[&accounts, &scopes, &scope_ids, &meters, &kinds, &starts]).await
+}
+
+async fn select_keys(client: &Object, requests: &[&Request], now: Timestamp) -> Result<Vec<Row>, BatchError> {
+    let keyed = requests.iter().filter_map(|request| request.key.map(|key| (request.command.event.account, key)));
+    let (accounts, hashes): (Vec<String>, Vec<Vec<u8>>) =
+        keyed.map(|(account, key)| (account.to_string(), key.hash.to_vec())).unzip();
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = client.prepare_cached(SELECT_KEYS).await?;
+    let bucket = key_bucket(now);
+    query(client, &statement, &[&accounts, &hashes, &(bucket - 2), &(bucket + 1)]).await
+}
+
+async fn select_reservations(
+    client: &Object,
+    accounts: &[String],
+    requests: &[&Request],
+    now: Timestamp,
+) -> Result<Vec<Row>, BatchError> {
+    let named = requests.iter().filter_map(|request| match request.command.action {
+        Action::Commit { reservation } | Action::Release { reservation } => Some(reservation),
+        _ => None,
+    });
+    let named: BTreeSet<_> = named.collect();
+    let owners: Vec<String> = named.iter().map(|id| id.account.to_string()).collect();
+    let ids: Vec<String> = named.iter().map(|id| id.own_text()).collect();
+    let statement = client.prepare_cached(SELECT_RESERVATIONS).await?;
+    query(client, &statement, &[&accounts, &now.micros(), &owners, &ids]).await
+}
+
+async fn select_reversed(client: &Object, requests: &[&Request]) -> Result<Vec<Row>, BatchError> {
+    let originals = requests.iter().filter_map(|request| match &request.command.action {
+        Action::Reverse { original } => Some(original.event),
+        _ => None,
+    });
+    let (accounts, ids): (Vec<String>, Vec<String>) =
+        originals.map(|event| (event.account.to_string(), event.own_text())).unzip();
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = client.prepare_cached(SELECT_REVERSED).await?;
+    query(client, &statement, &[&accounts, &ids]).await
+}
+
+/// A node whose clock is wrong would count in wrong windows: it says so and writes nothing.
+fn check_clock(locked: &[Row], before: Timestamp, shared: &Shared) -> Result<(), BatchError> {
+    let Some(row) = locked.first() else { return Ok(()) };
+    let offset = shared.clock.offset_micros();
+    let database_now = row.integer("database_now")?;
+    let (earliest, latest) = (before.micros() - offset, shared.clock.now().micros() - offset);
+    if database_now < earliest - CLOCK_TOLERANCE_MICROS || database_now > latest + CLOCK_TOLERANCE_MICROS {
+        let apart = (database_now - latest) / domain::time::MICROS_PER_SECOND;
+        let message = format!("this node's clock is {apart} s from the database's; set it right, then it writes again");
+        return Err(StorageError::Unavailable(message).into());
+    }
+    Ok(())
+}
+
+/// Terms for every locked account: remembered ones where the epoch is the same, else read under the lock.
+async fn terms_of(
+    client: &Object,
+    shared: &Shared,
+    plans: &PlanBook,
+    locked: &[Row],
+    (before, times): (Timestamp, &mut HashMap<AccountId, Timestamp>),
+) -> Result<Vec<(AccountId, Arc<Terms>)>, BatchError> {
+    let mut known = Vec::with_capacity(locked.len());
+    let mut unknown = Vec::new();
+    for row in locked {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        let (epoch, at) = (row.integer("entitlement_epoch")?, row.time("last_at")?.max(before));
+        times.insert(account, at);
+        match shared.memory.last_terms(account).filter(|terms| terms.epoch == epoch && terms.hold_at(at)) {
+            Some(terms) => known.push((account, terms)),
+            None => unknown.push((account, epoch, at)),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(known);
+    }
+    let statement = client.prepare_cached(terms::SELECT_TERMS).await?;
+    let reads = unknown.iter().map(|(account, epoch, at)| {
+        let statement = &statement;
+        async move {
+            let rows = query(client, statement, &[&account.to_string()]).await?;
+            let terms = rows.first().map(|row| terms::from_row(row, plans, *epoch, *at)).transpose()?;
+            Ok::<_, BatchError>(terms.map(|terms| (*account, Arc::new(terms))))
+        }
+    });
+    for read in join_all(reads).await {
+        known.extend(read?);
+    }
+    Ok(known)
+}
+
+fn load_credits(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
+    let mut by_account: HashMap<AccountId, Vec<domain::ledger::Credit>> = HashMap::new();
+    for row in found {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        by_account.entry(account).or_default().push(reading::decode_credit(row)?);
+    }
+    for (account, credits) in by_account {
+        if let Some(book) = batch.books.get_mut(&account) {
+            book.load_credits(credits);
+        }
+    }
+    Ok(())
+}
+
+fn load_keys(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
+    for row in found {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        let hash =
+            row.bytes("key_hash")?.try_into().map_err(|_| StorageError::unexpected("a key hash is not 16 bytes"))?;
+        batch.keys.insert((account, hash), known_key(account, row.bytes("content_hash")?, row.text("event_id")?)?);
+    }
+    Ok(())
+}
+
+fn load_reversed(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
+    for row in found {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        let parse = |text: &str| EventId::from_own_text(account, text);
+        batch.reversed.insert(row.parsed("id", parse)?, row.parsed("reversed_by", parse)?);
+    }
+    Ok(())
+}
+
+fn load_reservations(
+    batch: &mut Batch,
+    shared: &Shared,
+    found: &[Row],
+    now: Timestamp,
+) -> Result<Vec<Request>, StorageError> {
+    let mut expired = Vec::new();
+    for row in found {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        let reservation = reading::decode_reservation(account, row)?;
+        if reservation.is_expired(now) {
+            expired.push(reservations::expiry_request(&reservation, row, now, &shared.entropy)?);
+        }
+        if let Some(book) = batch.books.get_mut(&account) {
+            book.load_reservation(reservation);
+        }
+    }
+    Ok(expired)
+}
+
+/// Puts what was found; a wanted place without a row is zero.
+fn load_balances(batch: &mut Batch, wanted: &[(AccountId, Place)], found: &[Row]) -> Result<(), StorageError> {
+    for (account, place) in wanted {
+        if let Some(book) = batch.books.get_mut(account) {
+            book.load_balance(place.clone(), Balance::default());
+        }
+    }
+    for row in found {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        let place = rows::place(
+            row.text("scope")?,
+            row.text("scope_id")?,
+            row.text("meter")?,
+            row.text("window_kind")?,
+            row.integer("window_start")?,
+        )?;
+        if let Some(book) = batch.books.get_mut(&account) {
+            book.load_balance(place, reading::decode_balance(row)?);
+        }
+    }
+    Ok(())
+}
+
+/// Reads what the guess did not cover: new terms, settled reservations, windows that have turned.
+async fn load_missing_balances(
+    client: &Object,
+    batch: &mut Batch,
+    requests: &[&Request],
+    expired: &[Request],
+    times: &HashMap<AccountId, Timestamp>,
+) -> Result<(), BatchError> {
+    let mut missing: BTreeSet<(AccountId, Place)> = BTreeSet::new();
+    for request in requests.iter().copied().chain(expired) {
+        let account = request.command.event.account;
+        let (Some(book), Some(at)) = (batch.books.get(&account), times.get(&account)) else { continue };
+        let places = book.places_of(&request.command, *at);
+        missing.extend(places.into_iter().filter(|place| !book.has_balance(place)).map(|place| (account, place)));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<(AccountId, Place)> = missing.into_iter().collect();
+    let found = select_balances(client, &missing).await?;
+    Ok(load_balances(batch, &missing, &found)?)
+}
+
+/// Waits for whoever holds these accounts, then says whether an event is there.
+pub(super) async fn lock_and_find(
+    client: &Object,
+    requests: &[&Request],
+    event: EventId,
+) -> Result<bool, StorageError> {
+    let names: BTreeSet<String> = requests.iter().map(|request| request.command.event.account.to_string()).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    client.batch_execute("BEGIN").await?;
+    let lock = client.prepare_cached(LOCK).await?;
+    client.query(&lock, &[&names, &0i64]).await?;
+    let exists = client.prepare_cached(SELECT_EVENT_EXISTS).await?;
+    let found = client.query(&exists, &[&event.account.to_string(), &event.own_text()]).await?;
+    client.batch_execute("ROLLBACK").await?;
+    Ok(!found.is_empty())
+}
+
+/// Events by id, for answers that repeat them.
+pub(super) async fn select_events(client: &Object, events: &[EventId]) -> Result<Vec<Option<Row>>, BatchError> {
+    let statement = client.prepare_cached(reading::SELECT_EVENT).await?;
+    let reads = events.iter().map(|event| {
+        let statement = &statement;
+        async move { query(client, statement, &[&event.account.to_string(), &event.own_text()]).await }
+    });
+    let found = try_join_all(reads).await?;
+    Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
+}

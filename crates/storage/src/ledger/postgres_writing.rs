@@ -1,0 +1,319 @@
+//! The second round trip of a batch on PostgreSQL: everything it changed, as sets, and the commit.
+
+use deadpool_postgres::Object;
+use domain::ids::EventId;
+use domain::time::Timestamp;
+use futures_util::future::try_join_all;
+use tokio_postgres::types::ToSql;
+
+use super::batch::{Batch, BookWrites, EventRow, ReservationWrite, Writes};
+use super::postgres::BatchError;
+use super::postgres_loading::select_events;
+use super::{Answer, LedgerError, Request, StoredEvent, key_bucket, rows, stored_event};
+use crate::StorageError;
+
+const INSERT_EVENTS: &str = "INSERT INTO usage_events (account_id, id, action, at, occurred_at, flags, model, amounts, \
+    postings, draws, details, reservation_id, reverses) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], \
+    $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
+    $12::text[], $13::text[])";
+const UPSERT_BALANCES: &str = "INSERT INTO balances (account_id, scope, scope_id, meter, window_kind, window_start, \
+    used, reserved, credited, warned_percent, warned_limit, observed_at) SELECT * FROM unnest($1::text[], $2::text[], \
+    $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], \
+    $11::bigint[], $12::bigint[]) ON CONFLICT (account_id, scope, scope_id, meter, window_kind, window_start) \
+    DO UPDATE SET used = excluded.used, reserved = excluded.reserved, credited = excluded.credited, \
+    warned_percent = excluded.warned_percent, warned_limit = excluded.warned_limit, observed_at = excluded.observed_at";
+const ADD_TO_DAYS: &str = "INSERT INTO usage_daily (account_id, day, meter, model, amount, events) \
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) \
+    ON CONFLICT (account_id, day, meter, model) DO UPDATE SET amount = usage_daily.amount + excluded.amount, \
+    events = usage_daily.events + excluded.events";
+const INSERT_KEYS: &str = "INSERT INTO ledger_keys (account_id, bucket, key_hash, content_hash, event_id) \
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bytea[], $5::text[])";
+const INSERT_RESERVATIONS: &str = "INSERT INTO reservations (account_id, id, state, made_at, expires_at, on_expiry, \
+    scopes, amounts, holds, draws, settled_by, model, details) SELECT * FROM unnest($1::text[], $2::text[], \
+    $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
+    $12::text[], $13::text[])";
+const SETTLE_RESERVATIONS: &str = "UPDATE reservations r SET state = w.state, settled_by = w.settled_by FROM \
+    unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (account_id, id, state, settled_by) \
+    WHERE r.account_id = w.account_id AND r.id = w.id";
+const UPSERT_CREDITS: &str = "INSERT INTO credits (account_id, id, meter, granted, remaining, priority, expires_at) \
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+    ON CONFLICT (account_id, id) DO UPDATE SET remaining = excluded.remaining";
+const MARK_REVERSED: &str = "UPDATE usage_events e SET reversed_by = w.reversed_by FROM \
+    unnest($1::text[], $2::text[], $3::text[]) AS w (account_id, id, reversed_by) \
+    WHERE e.account_id = w.account_id AND e.id = w.id";
+const INSERT_JOBS: &str = "INSERT INTO jobs (id, kind, account_id, payload, state, run_at, attempts, created_at) \
+    SELECT id, kind, account_id, payload, 'ready', at, 0, at FROM unnest($1::text[], $2::text[], $3::text[], \
+    $4::text[], $5::bigint[]) AS w (id, kind, account_id, payload, at)";
+
+pub(crate) const STATEMENTS: &[&str] = &[
+    INSERT_EVENTS,
+    UPSERT_BALANCES,
+    ADD_TO_DAYS,
+    INSERT_KEYS,
+    INSERT_RESERVATIONS,
+    SETTLE_RESERVATIONS,
+    UPSERT_CREDITS,
+    MARK_REVERSED,
+    INSERT_JOBS,
+];
+
+type Column = Box<dyn ToSql + Sync + Send>;
+
+/// A statement with its columns.
+struct Write(&'static str, Vec<Column>);
+
+/// Sends every write and the commit at once, and waits for all of it.
+pub(super) async fn write_and_commit(client: &Object, batch: &mut Batch) -> Result<(), BatchError> {
+    let changes = batch.take_book_writes();
+    let writes = collect(&batch.writes, &changes);
+    let statements = try_join_all(writes.iter().map(|Write(sql, _)| client.prepare_cached(sql))).await?;
+    let sent = writes.iter().zip(&statements).map(|(Write(_, columns), statement)| async move {
+        let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
+        client.execute(statement, &values).await
+    });
+    // Pipelined, so that the commit costs no round trip of its own. After a failed write the server answers the commit
+    // with a rollback; the write's own error says so.
+    let (written, committed) =
+        tokio::join!(biased; futures_util::future::join_all(sent), client.batch_execute("COMMIT"));
+    for write in written {
+        if let Err(error) = write {
+            return Err(if error.as_db_error().is_some() { error.into() } else { BatchError::CommitLost });
+        }
+    }
+    match committed {
+        Ok(()) => Ok(()),
+        Err(error) if error.as_db_error().is_some() => Err(error.into()),
+        Err(_) => Err(BatchError::CommitLost),
+    }
+}
+
+fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write> {
+    let mut collected = Vec::with_capacity(8);
+    if !changes.balances.is_empty() {
+        collected.push(balances(changes));
+    }
+    if !writes.events.is_empty() {
+        collected.push(events(&writes.events));
+    }
+    if !writes.daily.is_empty() {
+        collected.push(days(writes));
+    }
+    if !writes.keys.is_empty() {
+        collected.push(keys(writes));
+    }
+    if !changes.reservations.is_empty() {
+        collected.extend(reservations(&changes.reservations));
+    }
+    if !changes.credits.is_empty() {
+        collected.push(credits(changes));
+    }
+    if !writes.reversed.is_empty() {
+        collected.push(reversed(&writes.reversed));
+    }
+    if !writes.jobs.is_empty() {
+        collected.push(jobs(writes));
+    }
+    collected
+}
+
+fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Column
+where
+    V: ToSql + Sync + Send + 'static,
+{
+    let values: Vec<V> = rows.iter().map(value).collect();
+    Box::new(values)
+}
+
+fn events(rows: &[EventRow]) -> Write {
+    Write(
+        INSERT_EVENTS,
+        vec![
+            column(rows, |row| row.event.id.account.to_string()),
+            column(rows, |row| row.event.id.own_text()),
+            column(rows, |row| row.event.action.as_str()),
+            column(rows, |row| row.event.at.micros()),
+            column(rows, |row| row.event.occurred_at.micros()),
+            column(rows, |row| rows::flags(&row.event, row.over_limit)),
+            column(rows, |row| row.model.to_string()),
+            column(rows, |row| rows::encode_amounts(&row.event.amounts)),
+            column(rows, |row| rows::encode_postings(&row.event.postings)),
+            column(rows, |row| rows::encode_draws(&row.event.draws)),
+            column(rows, |row| row.details.to_string()),
+            column(rows, |row| row.event.reservation.map(|id| id.own_text())),
+            column(rows, |row| row.event.reverses.map(|id| id.own_text())),
+        ],
+    )
+}
+
+fn balances(changes: &BookWrites) -> Write {
+    let rows = &changes.balances;
+    Write(
+        UPSERT_BALANCES,
+        vec![
+            column(rows, |(account, _, _)| account.to_string()),
+            column(rows, |(_, place, _)| place.scope.as_str()),
+            column(rows, |(_, place, _)| place.scope_id_text().to_owned()),
+            column(rows, |(_, place, _)| place.meter.to_string()),
+            column(rows, |(_, place, _)| place.window.as_str()),
+            column(rows, |(_, place, _)| place.start.micros()),
+            column(rows, |(_, _, balance)| balance.used),
+            column(rows, |(_, _, balance)| balance.reserved),
+            column(rows, |(_, _, balance)| balance.credited),
+            column(rows, |(_, _, balance)| i64::from(balance.warned_percent)),
+            column(rows, |(_, _, balance)| balance.warned_limit),
+            column(rows, |(_, _, balance)| balance.observed_at.micros()),
+        ],
+    )
+}
+
+fn days(writes: &Writes) -> Write {
+    let rows: Vec<_> = writes.daily.iter().collect();
+    Write(
+        ADD_TO_DAYS,
+        vec![
+            column(&rows, |(key, _)| key.0.to_string()),
+            column(&rows, |(key, _)| key.1),
+            column(&rows, |(key, _)| key.2.to_string()),
+            column(&rows, |(key, _)| key.3.to_string()),
+            column(&rows, |(_, sums)| sums.0),
+            column(&rows, |(_, sums)| sums.1),
+        ],
+    )
+}
+
+fn keys(writes: &Writes) -> Write {
+    let rows = &writes.keys;
+    Write(
+        INSERT_KEYS,
+        vec![
+            column(rows, |row| row.account.to_string()),
+            column(rows, |row| key_bucket(row.event.made_at())),
+            column(rows, |row| row.key.hash.to_vec()),
+            column(rows, |row| row.key.content.to_vec()),
+            column(rows, |row| row.event.own_text()),
+        ],
+    )
+}
+
+fn reservations(changes: &[ReservationWrite]) -> Vec<Write> {
+    let mut new = Vec::new();
+    let mut settled = Vec::new();
+    for change in changes {
+        match change {
+            ReservationWrite::New(reservation, model, details) => new.push((reservation, model, details)),
+            ReservationWrite::Settled(reservation) => settled.push(reservation),
+        }
+    }
+    let mut writes = Vec::new();
+    if !new.is_empty() {
+        writes.push(Write(
+            INSERT_RESERVATIONS,
+            vec![
+                column(&new, |(row, _, _)| row.id.account.to_string()),
+                column(&new, |(row, _, _)| row.id.own_text()),
+                column(&new, |(row, _, _)| row.state.as_str()),
+                column(&new, |(row, _, _)| row.made_at.micros()),
+                column(&new, |(row, _, _)| row.expires_at.micros()),
+                column(&new, |(row, _, _)| row.on_expiry.as_str()),
+                column(&new, |(row, _, _)| rows::encode_scopes(&row.scopes)),
+                column(&new, |(row, _, _)| rows::encode_amounts(&row.amounts)),
+                column(&new, |(row, _, _)| rows::encode_postings(&row.holds)),
+                column(&new, |(row, _, _)| rows::encode_draws(&row.draws)),
+                column(&new, |(row, _, _)| row.settled_by.map(|id| id.own_text())),
+                column(&new, |(_, model, _)| model.to_string()),
+                column(&new, |(_, _, details)| details.to_string()),
+            ],
+        ));
+    }
+    if !settled.is_empty() {
+        writes.push(Write(
+            SETTLE_RESERVATIONS,
+            vec![
+                column(&settled, |row| row.id.account.to_string()),
+                column(&settled, |row| row.id.own_text()),
+                column(&settled, |row| row.state.as_str()),
+                column(&settled, |row| row.settled_by.map(|id| id.own_text())),
+            ],
+        ));
+    }
+    writes
+}
+
+fn credits(changes: &BookWrites) -> Write {
+    let rows = &changes.credits;
+    Write(
+        UPSERT_CREDITS,
+        vec![
+            column(rows, |(account, _)| account.to_string()),
+            column(rows, |(_, credit)| credit.id.to_string()),
+            column(rows, |(_, credit)| credit.meter.to_string()),
+            column(rows, |(_, credit)| credit.granted),
+            column(rows, |(_, credit)| credit.remaining),
+            column(rows, |(_, credit)| i64::from(credit.priority)),
+            column(rows, |(_, credit)| credit.expires_at.map(Timestamp::micros)),
+        ],
+    )
+}
+
+fn reversed(rows: &[(EventId, EventId)]) -> Write {
+    Write(
+        MARK_REVERSED,
+        vec![
+            column(rows, |(original, _)| original.account.to_string()),
+            column(rows, |(original, _)| original.own_text()),
+            column(rows, |(_, by)| by.own_text()),
+        ],
+    )
+}
+
+fn jobs(writes: &Writes) -> Write {
+    let rows = &writes.jobs;
+    Write(
+        INSERT_JOBS,
+        vec![
+            column(rows, |row| row.id.to_string()),
+            column(rows, |row| row.kind),
+            column(rows, |row| row.account.to_string()),
+            column(rows, |row| row.payload.clone()),
+            column(rows, |row| row.at.micros()),
+        ],
+    )
+}
+
+/// Adds to each replayed answer what its event was kept with: from the database, or from this very batch.
+pub(super) async fn fill_replays(
+    client: &Object,
+    requests: &[&Request],
+    answers: &mut [Result<Answer, LedgerError>],
+    batch: &Batch,
+) -> Result<(), BatchError> {
+    let mut replayed: Vec<(EventId, &mut Option<StoredEvent>)> = Vec::new();
+    for answer in answers.iter_mut() {
+        if let Ok(Answer::Replayed { event, stored, .. }) = answer {
+            replayed.push((*event, stored));
+        }
+    }
+    if replayed.is_empty() {
+        return Ok(());
+    }
+    debug_assert!(requests.len() >= replayed.len());
+    let events: Vec<EventId> = replayed.iter().map(|(event, _)| *event).collect();
+    let found = select_events(client, &events).await?;
+    for ((event, stored), row) in replayed.into_iter().zip(found) {
+        *stored = match row {
+            Some(row) => Some(stored_event(event.account, &row)?),
+            None => from_batch(batch, event),
+        };
+    }
+    Ok::<(), StorageError>(()).map_err(Into::into)
+}
+
+fn from_batch(batch: &Batch, id: EventId) -> Option<StoredEvent> {
+    let row = batch.writes.events.iter().find(|row| row.event.id == id)?;
+    Some(StoredEvent {
+        action: row.event.action,
+        details: row.details.clone(),
+        reservation: row.event.reservation,
+        late: row.event.late,
+    })
+}

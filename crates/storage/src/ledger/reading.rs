@@ -1,0 +1,242 @@
+//! Reading how an account stands: from memory where that is as good as the database, else from the database.
+
+use std::sync::Arc;
+
+use domain::ids::{AccountId, EventId, ReservationId};
+use domain::ledger::{Action, Book, Command, LimitState, Outcome, Place, Scopes, Terms, apply};
+use domain::name::Name;
+use domain::time::Timestamp;
+
+use super::memory::ReadTicket;
+use super::plan_book::PlanBook;
+use super::{Ledger, LedgerError, Shared, rows, terms};
+use crate::value::{Row, Value};
+use crate::{StorageError, Tx};
+
+pub(crate) const SELECT_BALANCE: &str = "SELECT used, reserved, credited, warned_percent, warned_limit, observed_at \
+    FROM balances WHERE account_id = $1 AND scope = $2 AND scope_id = $3 AND meter = $4 AND window_kind = $5 \
+    AND window_start = $6";
+pub(crate) const SELECT_EXPIRED: &str = "SELECT id, state, made_at, expires_at, on_expiry, scopes, amounts, holds, \
+    draws, settled_by FROM reservations WHERE account_id = $1 AND state = 'open' AND expires_at <= $2 \
+    ORDER BY expires_at LIMIT 256";
+pub(crate) const SELECT_NEXT_EXPIRY: &str = "SELECT MIN(expires_at) AS next FROM reservations \
+    WHERE account_id = $1 AND state = 'open'";
+pub(crate) const SELECT_EVENT: &str = "SELECT id, action, at, occurred_at, flags, model, amounts, postings, draws, \
+    details, reservation_id, reverses, reversed_by FROM usage_events WHERE account_id = $1 AND id = $2";
+
+pub(crate) const STATEMENTS: &[&str] = &[SELECT_BALANCE, SELECT_EXPIRED, SELECT_NEXT_EXPIRY, SELECT_EVENT];
+
+/// How an account stands at one moment.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub terms: Arc<Terms>,
+    pub limits: Vec<LimitState>,
+    pub at: Timestamp,
+}
+
+/// How much a read may lag behind what other nodes have written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// Not at all.
+    Exact,
+    /// Up to a second on PostgreSQL with several nodes; not at all on SQLite.
+    WithinASecond,
+}
+
+impl Ledger {
+    /// What judges an account, known within a second. `Ok(None)`: there is no such account.
+    pub async fn terms(&self, account: AccountId) -> Result<Option<Arc<Terms>>, StorageError> {
+        let now = self.shared.clock.now();
+        if let Some(terms) = self.shared.memory.terms(account, now) {
+            return Ok(Some(terms));
+        }
+        Ok(self.read_book(account, now, |_| Vec::new()).await?.map(|book| book.terms))
+    }
+
+    /// Every limit of an account for these scopes, and what is used of each.
+    pub async fn limits(
+        &self,
+        account: AccountId,
+        scopes: &Scopes,
+        freshness: Freshness,
+    ) -> Result<Option<Standing>, StorageError> {
+        let now = self.shared.clock.now();
+        let needed = {
+            let scopes = scopes.clone();
+            move |book: &Book| book.limit_places(book.terms.clone().meters.keys(), &scopes, now)
+        };
+        let Some(book) = self.book(account, now, freshness, needed).await? else { return Ok(None) };
+        let terms = book.terms.clone();
+        let limits = book.limits_of(terms.meters.keys(), scopes, now).map_err(StorageError::unexpected)?;
+        Ok(Some(Standing { terms, limits, at: now }))
+    }
+
+    /// What a command would be answered, without doing it; and how the limits on its meters stand now.
+    pub async fn check(&self, command: &Command) -> Result<(Outcome, Standing), LedgerError> {
+        let (account, now) = (command.event.account, self.shared.clock.now());
+        let needed = {
+            let command = command.clone();
+            move |book: &Book| book.places_of(&command, now)
+        };
+        let book = self.book(account, now, Freshness::WithinASecond, needed).await?;
+        let mut book = book.ok_or(LedgerError::AccountUnknown)?;
+        let meters: Vec<Name> = command.amounts.iter().map(|amount| amount.meter.clone()).collect();
+        let limits = book.limits_of(meters.iter(), &command.scopes, now).map_err(StorageError::unexpected)?;
+        let standing = Standing { terms: book.terms.clone(), limits, at: now };
+        let outcome = apply(&mut book, command, now).map_err(StorageError::unexpected)?;
+        Ok((outcome, standing))
+    }
+
+    /// An event of an account as it was kept.
+    pub async fn event(&self, id: EventId) -> Result<Option<Row>, StorageError> {
+        let read = move |tx: &mut Tx<'_>| tx.query_optional(SELECT_EVENT, &[id.account.into(), id.own_text().into()]);
+        self.database.read("read_event", read).await
+    }
+
+    /// A book that holds the balances `needed` names, and no expired reservation.
+    async fn book(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+        freshness: Freshness,
+        needed: impl Fn(&Book) -> Vec<Place> + Send + Sync + Clone + 'static,
+    ) -> Result<Option<Book>, StorageError> {
+        let from_memory = freshness == Freshness::WithinASecond || !self.database.is_postgres();
+        if from_memory && let Some(book) = remembered(&self.shared, account, now, &needed) {
+            return Ok(Some(book));
+        }
+        self.read_book(account, now, needed).await
+    }
+
+    async fn read_book(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+        needed: impl Fn(&Book) -> Vec<Place> + Send + Sync + 'static,
+    ) -> Result<Option<Book>, StorageError> {
+        let plans = self.plans().await?.ok_or_else(no_catalog)?;
+        let ticket = self.shared.memory.ticket(account);
+        let shared = self.shared.clone();
+        let read = move |tx: &mut Tx<'_>| load_book(tx, (&shared, ticket), &plans, (account, now), &needed);
+        self.database.read("read_account_usage", read).await
+    }
+}
+
+pub(crate) fn no_catalog() -> StorageError {
+    StorageError::Unavailable("no catalog has been applied; run `tollway catalog apply` first".into())
+}
+
+fn remembered(
+    shared: &Shared,
+    account: AccountId,
+    now: Timestamp,
+    needed: &impl Fn(&Book) -> Vec<Place>,
+) -> Option<Book> {
+    let (mut book, next_expiry) = shared.memory.book(account, now)?;
+    if next_expiry.is_some_and(|expiry| expiry <= now) {
+        return None;
+    }
+    let places = needed(&book);
+    shared.memory.fill(&mut book, &places);
+    places.iter().all(|place| book.has_balance(place)).then_some(book)
+}
+
+fn load_book(
+    tx: &mut Tx<'_>,
+    (shared, ticket): (&Shared, ReadTicket),
+    plans: &PlanBook,
+    (account, now): (AccountId, Timestamp),
+    needed: &impl Fn(&Book) -> Vec<Place>,
+) -> Result<Option<Book>, StorageError> {
+    let Some(terms) = terms::load(tx, plans, account, now)? else { return Ok(None) };
+    let mut book = Book::new(account, Arc::new(terms));
+    let credits = tx.query(terms::SELECT_CREDITS, &[account.into()])?;
+    book.load_credits(credits.iter().map(decode_credit).collect::<Result<_, _>>()?);
+    let next = tx.query_optional(SELECT_NEXT_EXPIRY, &[account.into()])?;
+    let next_expiry = next.map_or(Ok(None), |row| row.time_or_null("next"))?;
+    let mut places = needed(&book);
+    let expired = load_expired(tx, &mut book, now)?;
+    for id in &expired {
+        let holds = book.reservation(*id).map(|reservation| reservation.holds.clone()).unwrap_or_default();
+        places.extend(holds.into_iter().map(|hold| hold.place));
+    }
+    for place in places {
+        let balance = load_balance(tx, account, &place)?;
+        book.load_balance(place, balance);
+    }
+    shared.memory.publish_read(ticket, &book, next_expiry, now);
+    for reservation in expired {
+        let event = EventId::new(account, now, 0);
+        let action = Action::Expire { reservation };
+        let command = Command { event, action, scopes: Scopes::default(), amounts: Vec::new(), occurred_at: None };
+        apply(&mut book, &command, now).map_err(StorageError::unexpected)?;
+    }
+    Ok(Some(book))
+}
+
+fn load_expired(tx: &mut Tx<'_>, book: &mut Book, now: Timestamp) -> Result<Vec<ReservationId>, StorageError> {
+    let rows = tx.query(SELECT_EXPIRED, &[book.account.into(), now.into()])?;
+    rows.iter()
+        .map(|row| {
+            let reservation = decode_reservation(book.account, row)?;
+            let id = reservation.id;
+            book.load_reservation(reservation);
+            Ok(id)
+        })
+        .collect()
+}
+
+pub(crate) fn decode_reservation(account: AccountId, row: &Row) -> Result<domain::ledger::Reservation, StorageError> {
+    rows::decode_reservation(
+        account,
+        &rows::ReservationRow {
+            id: row.text("id")?,
+            state: row.text("state")?,
+            made_at: row.integer("made_at")?,
+            expires_at: row.integer("expires_at")?,
+            on_expiry: row.text("on_expiry")?,
+            scopes: row.text("scopes")?,
+            amounts: row.text("amounts")?,
+            holds: row.text("holds")?,
+            draws: row.text("draws")?,
+            settled_by: row.text_or_null("settled_by")?,
+        },
+    )
+}
+
+pub(crate) fn decode_credit(row: &Row) -> Result<domain::ledger::Credit, StorageError> {
+    Ok(domain::ledger::Credit {
+        id: row.parsed("id", domain::ids::CreditId::parse)?,
+        meter: Name::new(row.text("meter")?),
+        granted: row.integer("granted")?,
+        remaining: row.integer("remaining")?,
+        priority: i32::try_from(row.integer("priority")?).unwrap_or(i32::MAX),
+        expires_at: row.time_or_null("expires_at")?,
+    })
+}
+
+pub(crate) fn decode_balance(row: &Row) -> Result<domain::ledger::Balance, StorageError> {
+    Ok(domain::ledger::Balance {
+        used: row.integer("used")?,
+        reserved: row.integer("reserved")?,
+        credited: row.integer("credited")?,
+        warned_percent: u8::try_from(row.integer("warned_percent")?).unwrap_or(u8::MAX),
+        warned_limit: row.integer("warned_limit")?,
+        observed_at: row.time("observed_at")?,
+    })
+}
+
+fn load_balance(tx: &mut Tx<'_>, account: AccountId, place: &Place) -> Result<domain::ledger::Balance, StorageError> {
+    let values: [Value; 6] = [
+        account.into(),
+        place.scope.as_str().into(),
+        place.scope_id_text().into(),
+        place.meter.as_str().into(),
+        place.window.as_str().into(),
+        place.start.into(),
+    ];
+    match tx.query_optional(SELECT_BALANCE, &values)? {
+        Some(row) => decode_balance(&row),
+        None => Ok(domain::ledger::Balance::default()),
+    }
+}

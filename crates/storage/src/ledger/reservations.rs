@@ -1,0 +1,69 @@
+//! Reservations between batches: finding those whose time is over, and the commands that settle them.
+
+use std::sync::Arc;
+
+use domain::ids::{AccountId, EventId};
+use domain::ledger::{Action, Command, Reservation, Scopes};
+use domain::name::Name;
+use domain::time::Timestamp;
+
+use super::{Ledger, Request};
+use crate::value::Row;
+use crate::{Entropy, StorageError, Tx};
+
+pub(crate) const SELECT_ONE: &str = "SELECT id, state, made_at, expires_at, on_expiry, scopes, amounts, holds, draws, \
+    settled_by FROM reservations WHERE account_id = $1 AND id = $2";
+/// With what is kept beside it, for the event that settles it.
+pub(crate) const SELECT_EXPIRED_KEPT: &str = "SELECT id, state, made_at, expires_at, on_expiry, scopes, amounts, holds, \
+    draws, settled_by, model, details FROM reservations WHERE account_id = $1 AND state = 'open' \
+    AND expires_at <= $2 ORDER BY expires_at LIMIT 256";
+const SELECT_ACCOUNTS_WITH_EXPIRED: &str = "SELECT DISTINCT account_id FROM reservations \
+    WHERE state = 'open' AND expires_at <= $1 LIMIT 256";
+
+pub(crate) const STATEMENTS: &[&str] = &[SELECT_ONE, SELECT_EXPIRED_KEPT, SELECT_ACCOUNTS_WITH_EXPIRED];
+
+/// The command that settles an expired reservation by its own rule.
+pub(crate) fn expiry_request(
+    reservation: &Reservation,
+    row: &Row,
+    at: Timestamp,
+    entropy: &Entropy,
+) -> Result<Request, StorageError> {
+    Ok(Request {
+        command: Command {
+            event: EventId::new(reservation.id.account, at, entropy.bits()),
+            action: Action::Expire { reservation: reservation.id },
+            scopes: Scopes::default(),
+            amounts: Vec::new(),
+            occurred_at: None,
+        },
+        key: None,
+        model: Name::new(row.text("model")?),
+        details: Arc::from(row.text("details")?),
+    })
+}
+
+impl Ledger {
+    /// Accounts that have reservations whose time is over. An empty command settles each; see [`Ledger::settle`].
+    pub async fn accounts_with_expired(&self) -> Result<Vec<AccountId>, StorageError> {
+        let now = self.clock().now();
+        let read = move |tx: &mut Tx<'_>| {
+            let rows = tx.query(SELECT_ACCOUNTS_WITH_EXPIRED, &[now.into()])?;
+            rows.iter().map(|row| row.parsed("account_id", AccountId::parse)).collect()
+        };
+        self.database.read("accounts_with_expired_reservations", read).await
+    }
+
+    /// Sends an account through a batch with nothing of its own to do, so that what has expired there is settled.
+    pub async fn settle(&self, account: AccountId) -> Result<(), super::LedgerError> {
+        let command = Command {
+            event: EventId::new(account, self.clock().now(), self.shared.entropy.bits()),
+            action: Action::Release { reservation: domain::ids::ReservationId::from_own(account, 0) },
+            scopes: Scopes::default(),
+            amounts: Vec::new(),
+            occurred_at: None,
+        };
+        // The batch settles what has expired before it judges; the release itself names a reservation nobody has.
+        self.submit(Request { command, key: None, model: Name::new(""), details: Arc::from("{}") }).await.map(|_| ())
+    }
+}

@@ -1,0 +1,166 @@
+//! How the ledger's rows keep amounts, postings, draws and scopes: compact JSON, written and read here alone.
+
+use domain::catalog::LimitScope;
+use domain::ids::{AccountId, CreditId, EventId, ReservationId};
+use domain::ledger::{Amount, Draw, OnExpiry, Posting, Reservation, ReservationState, Scopes};
+use domain::name::Name;
+use domain::time::Timestamp;
+use domain::windows::WindowKind;
+use serde::{Deserialize, Serialize};
+
+use crate::StorageError;
+
+/// Marks of an event, as bits of its `flags`.
+pub(crate) const LATE: i64 = 1;
+pub(crate) const ESTIMATED: i64 = 2;
+pub(crate) const IGNORED: i64 = 4;
+/// It went past a limit that only warns or observes, or told of work already done.
+pub(crate) const OVER_LIMIT: i64 = 8;
+
+/// scope, scope id, meter, window, start, used, reserved, credited
+#[derive(Serialize, Deserialize)]
+struct PostingRow<'a>(
+    #[serde(borrow)] &'a str,
+    #[serde(borrow)] std::borrow::Cow<'a, str>,
+    #[serde(borrow)] std::borrow::Cow<'a, str>,
+    #[serde(borrow)] &'a str,
+    i64,
+    i64,
+    i64,
+    i64,
+);
+
+pub(crate) fn encode_postings(postings: &[Posting]) -> String {
+    let rows: Vec<PostingRow<'_>> = postings
+        .iter()
+        .map(|posting| {
+            let place = &posting.place;
+            PostingRow(
+                place.scope.as_str(),
+                place.scope_id_text().into(),
+                place.meter.as_str().into(),
+                place.window.as_str(),
+                place.start.micros(),
+                posting.used,
+                posting.reserved,
+                posting.credited,
+            )
+        })
+        .collect();
+    json(&rows)
+}
+
+pub fn decode_postings(text: &str) -> Result<Vec<Posting>, StorageError> {
+    let rows: Vec<PostingRow<'_>> = read(text)?;
+    rows.into_iter()
+        .map(|PostingRow(scope, scope_id, meter, window, start, used, reserved, credited)| {
+            let place = place(scope, &scope_id, &meter, window, start)?;
+            Ok(Posting { place, used, reserved, credited })
+        })
+        .collect()
+}
+
+/// A place from its columns.
+pub(crate) fn place(
+    scope: &str,
+    scope_id: &str,
+    meter: &str,
+    window: &str,
+    start: i64,
+) -> Result<domain::ledger::Place, StorageError> {
+    Ok(domain::ledger::Place {
+        scope: LimitScope::parse(scope).ok_or_else(|| unreadable("scope", scope))?,
+        scope_id: (!scope_id.is_empty()).then(|| Name::new(scope_id)),
+        meter: Name::new(meter),
+        window: WindowKind::parse(window).ok_or_else(|| unreadable("window", window))?,
+        start: Timestamp::from_micros(start),
+    })
+}
+
+pub(crate) fn encode_amounts(amounts: &[Amount]) -> String {
+    json(&amounts.iter().map(|amount| (amount.meter.as_str(), amount.amount)).collect::<Vec<_>>())
+}
+
+pub fn decode_amounts(text: &str) -> Result<Vec<Amount>, StorageError> {
+    let rows: Vec<(Name, i64)> = read(text)?;
+    Ok(rows.into_iter().map(|(meter, amount)| Amount { meter, amount }).collect())
+}
+
+pub(crate) fn encode_draws(draws: &[Draw]) -> String {
+    if draws.is_empty() {
+        return "[]".into();
+    }
+    json(&draws.iter().map(|draw| (draw.credit.to_string(), draw.meter.as_str(), draw.amount)).collect::<Vec<_>>())
+}
+
+pub fn decode_draws(text: &str) -> Result<Vec<Draw>, StorageError> {
+    let rows: Vec<(String, Name, i64)> = read(text)?;
+    rows.into_iter()
+        .map(|(credit, meter, amount)| {
+            let credit = CreditId::parse(&credit).ok_or_else(|| unreadable("credit", &credit))?;
+            Ok(Draw { credit, meter, amount })
+        })
+        .collect()
+}
+
+/// member, key, end user
+pub(crate) fn encode_scopes(scopes: &Scopes) -> String {
+    json(&(&scopes.member, &scopes.key, &scopes.end_user))
+}
+
+pub(crate) fn decode_scopes(text: &str) -> Result<Scopes, StorageError> {
+    let (member, key, end_user) = read(text)?;
+    Ok(Scopes { member, key, end_user })
+}
+
+/// A reservation's columns, as either engine reads them.
+pub(crate) struct ReservationRow<'a> {
+    pub id: &'a str,
+    pub state: &'a str,
+    pub made_at: i64,
+    pub expires_at: i64,
+    pub on_expiry: &'a str,
+    pub scopes: &'a str,
+    pub amounts: &'a str,
+    pub holds: &'a str,
+    pub draws: &'a str,
+    pub settled_by: Option<&'a str>,
+}
+
+pub(crate) fn decode_reservation(account: AccountId, row: &ReservationRow<'_>) -> Result<Reservation, StorageError> {
+    let settled_by = row
+        .settled_by
+        .map(|text| EventId::from_own_text(account, text).ok_or_else(|| unreadable("settled_by", text)))
+        .transpose()?;
+    Ok(Reservation {
+        id: ReservationId::from_own_text(account, row.id).ok_or_else(|| unreadable("reservation", row.id))?,
+        state: ReservationState::parse(row.state).ok_or_else(|| unreadable("state", row.state))?,
+        made_at: Timestamp::from_micros(row.made_at),
+        expires_at: Timestamp::from_micros(row.expires_at),
+        on_expiry: OnExpiry::parse(row.on_expiry).ok_or_else(|| unreadable("on_expiry", row.on_expiry))?,
+        scopes: decode_scopes(row.scopes)?,
+        amounts: decode_amounts(row.amounts)?,
+        holds: decode_postings(row.holds)?,
+        draws: decode_draws(row.draws)?,
+        settled_by,
+    })
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("names and integers always serialize")
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, StorageError> {
+    serde_json::from_str(text)
+        .map_err(|error| StorageError::Unexpected(format!("a ledger row cannot be read: {error}")))
+}
+
+fn unreadable(what: &str, text: &str) -> StorageError {
+    StorageError::Unexpected(format!("a ledger row has the {what} {text:?}, which cannot be read"))
+}
+
+/// The marks of an event as one integer.
+pub(crate) fn flags(event: &domain::ledger::Event, over_limit: bool) -> i64 {
+    let marks = [(event.late, LATE), (event.estimated, ESTIMATED), (event.ignored, IGNORED), (over_limit, OVER_LIMIT)];
+    marks.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum()
+}

@@ -1,0 +1,276 @@
+//! A batch on SQLite, run by the writer thread: judged by what memory knows, filled on demand, one commit for all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::ids::{AccountId, EventId, JobId, ReservationId};
+use domain::ledger::{Action, Balance, Book, Command, Place, Reservation};
+use domain::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::batch::Batch;
+use super::plan_book::PlanBook;
+use super::sqlite_writing::{fill_replays, write};
+use super::{Answer, CallerKey, LedgerError, Pending, Request, Shared, reading, reservations, terms};
+use crate::StorageError;
+use crate::sqlite::in_transaction;
+use crate::tx::{Engine, Tx};
+
+pub(crate) const SELECT_LAST_EVENT: &str = "SELECT at FROM usage_events ORDER BY id DESC LIMIT 1";
+const SELECT_BALANCE: &str = "SELECT used, reserved, credited, warned_percent, warned_limit, observed_at FROM balances \
+    WHERE account_id = ?1 AND scope = ?2 AND scope_id = ?3 AND meter = ?4 AND window_kind = ?5 AND window_start = ?6";
+const SELECT_KEY: &str =
+    "SELECT content_hash, event_id FROM ledger_keys WHERE account_id = ?1 AND key_hash = ?2 LIMIT 1";
+
+pub(crate) const STATEMENTS: &[&str] = &[SELECT_LAST_EVENT, SELECT_BALANCE, SELECT_KEY];
+
+type Answers = Vec<Result<Answer, LedgerError>>;
+
+/// Runs what waits in one transaction. When that fails on data, each command runs again by itself, so that one bad row
+/// does not fail its neighbours; when the database cannot write, all are told so and nothing is remembered.
+pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<Pending>) {
+    let (waiting, late) = split_late(pending);
+    late.into_iter().for_each(|pending| answer(pending, Err(LedgerError::TooLate)));
+    if waiting.is_empty() {
+        return;
+    }
+    metrics::histogram!("tollway_ledger_batch_size").record(waiting.len() as f64);
+    let started = now();
+    let requests: Vec<&Request> = waiting.iter().map(|pending| &pending.request).collect();
+    match try_batch(connection, shared, &requests) {
+        Ok(answers) => {
+            metrics::histogram!("tollway_ledger_commit_seconds").record(started.elapsed().as_secs_f64());
+            waiting.into_iter().zip(answers).for_each(|(pending, outcome)| answer(pending, outcome));
+        }
+        Err(StorageError::Unexpected(why)) if waiting.len() > 1 => {
+            tracing::error!(why, "a batch failed on data; its commands run again one at a time");
+            for pending in waiting {
+                let outcome = match try_batch(connection, shared, &[&pending.request]) {
+                    Ok(mut answers) => answers.pop().unwrap_or(Err(LedgerError::AccountUnknown)),
+                    Err(error) => Err(error.into()),
+                };
+                answer(pending, outcome);
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "a batch was not committed");
+            shared.memory.forget_all();
+            for pending in waiting {
+                answer(pending, Err(StorageError::Unavailable(error.to_string()).into()));
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "deadlines and latencies are durations of this process")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn split_late(pending: Vec<Pending>) -> (Vec<Pending>, Vec<Pending>) {
+    let now = now();
+    pending.into_iter().partition(|pending| now < pending.deadline)
+}
+
+fn answer(pending: Pending, outcome: Result<Answer, LedgerError>) {
+    // The caller may have left; what was committed stays.
+    let _ = pending.answer.send(outcome);
+}
+
+fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) -> Result<Answers, StorageError> {
+    let at = shared.clock.now();
+    let mut batch = Batch::default();
+    let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
+    let answers = in_transaction(connection, || {
+        let plans = plans(connection, shared)?;
+        let mut loader = Loader { connection, shared, plans: &plans, at, batch: &mut batch, expiries: &mut expiries };
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(loader.run(request)?);
+        }
+        write(connection, shared, &mut batch, &mut expiries)?;
+        fill_replays(connection, requests, &mut answers)?;
+        Ok::<_, StorageError>(answers)
+    })?;
+    for (account, book) in &batch.books {
+        let next_expiry = expiries.get(account).copied().flatten();
+        shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
+    }
+    for (request, answer) in requests.iter().zip(&answers) {
+        if let Ok(Answer::Judged(domain::ledger::Outcome::Denied(denial))) = answer {
+            shared.memory.remember_denial(request.command.event.account, denial, at);
+        }
+    }
+    Ok(answers)
+}
+
+fn plans(connection: &Connection, shared: &Shared) -> Result<Arc<PlanBook>, StorageError> {
+    if let Some(plans) = shared.plans() {
+        return Ok(plans);
+    }
+    let read_at = shared.catalog_version();
+    let read = crate::records::catalogs::load_plan_book(&mut Tx::new(Engine::Sqlite(connection)))?;
+    read.map(|plans| shared.put_plans(read_at, plans)).ok_or_else(reading::no_catalog)
+}
+
+/// Brings into the batch what a request needs, then judges it.
+struct Loader<'b> {
+    connection: &'b Connection,
+    shared: &'b Shared,
+    plans: &'b PlanBook,
+    at: Timestamp,
+    batch: &'b mut Batch,
+    expiries: &'b mut HashMap<AccountId, Option<Timestamp>>,
+}
+
+impl Loader<'_> {
+    fn run(&mut self, request: &Request) -> Result<Result<Answer, LedgerError>, StorageError> {
+        let account = request.command.event.account;
+        if !self.open_account(account)? {
+            return Ok(Err(LedgerError::AccountUnknown));
+        }
+        if let Some(key) = request.key {
+            self.load_key(account, key)?;
+        }
+        self.load_needs(&request.command)?;
+        let job = JobId::new(self.at, self.shared.entropy.bits());
+        match self.batch.judge(request, self.at, job) {
+            Err(LedgerError::Storage(error)) => Err(error),
+            judged => Ok(judged),
+        }
+    }
+
+    /// Puts the account's book into the batch and settles what has expired.
+    fn open_account(&mut self, account: AccountId) -> Result<bool, StorageError> {
+        if self.batch.books.contains_key(&account) {
+            return Ok(true);
+        }
+        let (book, next_expiry) = match self.shared.memory.book(account, self.at) {
+            Some(remembered) => remembered,
+            None => match self.read_account(account)? {
+                Some(read) => read,
+                None => return Ok(false),
+            },
+        };
+        self.batch.books.insert(account, book);
+        self.expiries.insert(account, next_expiry);
+        if next_expiry.is_some_and(|expiry| expiry <= self.at) {
+            self.settle_expired(account)?;
+        }
+        Ok(true)
+    }
+
+    fn read_account(&self, account: AccountId) -> Result<Option<(Book, Option<Timestamp>)>, StorageError> {
+        let mut tx = Tx::new(Engine::Sqlite(self.connection));
+        let Some(terms) = terms::load(&mut tx, self.plans, account, self.at)? else { return Ok(None) };
+        let mut book = Book::new(account, Arc::new(terms));
+        let credits = tx.query(terms::SELECT_CREDITS, &[account.into()])?;
+        book.load_credits(credits.iter().map(reading::decode_credit).collect::<Result<_, _>>()?);
+        let next = tx.query_optional(reading::SELECT_NEXT_EXPIRY, &[account.into()])?;
+        let next_expiry = next.map_or(Ok(None), |row| row.time_or_null("next"))?;
+        Ok(Some((book, next_expiry)))
+    }
+
+    fn settle_expired(&mut self, account: AccountId) -> Result<(), StorageError> {
+        let mut tx = Tx::new(Engine::Sqlite(self.connection));
+        let found = tx.query(reservations::SELECT_EXPIRED_KEPT, &[account.into(), self.at.into()])?;
+        for row in &found {
+            let reservation = reading::decode_reservation(account, row)?;
+            let request = reservations::expiry_request(&reservation, row, self.at, &self.shared.entropy)?;
+            if let Some(book) = self.batch.books.get_mut(&account) {
+                book.load_reservation(reservation);
+            }
+            self.load_needs(&request.command)?;
+            let job = JobId::new(self.at, self.shared.entropy.bits());
+            if let Err(LedgerError::Storage(error)) = self.batch.judge(&request, self.at, job) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_key(&mut self, account: AccountId, key: CallerKey) -> Result<(), StorageError> {
+        if self.batch.keys.contains_key(&(account, key.hash)) {
+            return Ok(());
+        }
+        let mut statement = self.connection.prepare_cached(SELECT_KEY)?;
+        let account_text = account.to_string();
+        let found = statement
+            .query_row(params![account_text, key.hash], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?)))
+            .optional()?;
+        if let Some((content, event)) = found {
+            let known = super::known_key(account, &content, &event)?;
+            self.batch.keys.insert((account, key.hash), known);
+        }
+        Ok(())
+    }
+
+    /// Loads the reservation a command names, and every balance it may touch.
+    fn load_needs(&mut self, command: &Command) -> Result<(), StorageError> {
+        let account = command.event.account;
+        let connection = self.connection;
+        let Some(book) = self.batch.books.get_mut(&account) else { return Ok(()) };
+        if let Action::Commit { reservation } | Action::Release { reservation } = command.action
+            && book.reservation(reservation).is_none()
+            && let Some(found) = load_reservation(connection, reservation)?
+        {
+            book.load_reservation(found);
+        }
+        if let Action::Reverse { original } = &command.action
+            && let Some(by) = load_reversal(connection, original.event)?
+        {
+            self.batch.reversed.insert(original.event, by);
+        }
+        let Some(book) = self.batch.books.get_mut(&account) else { return Ok(()) };
+        let places = book.places_of(command, self.at);
+        if places.iter().all(|place| book.has_balance(place)) {
+            return Ok(());
+        }
+        self.shared.memory.fill(book, &places);
+        let account_text = account.to_string();
+        for place in places {
+            if !book.has_balance(&place) {
+                let balance = load_balance(connection, &account_text, &place)?;
+                book.load_balance(place, balance);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load_balance(connection: &Connection, account: &str, place: &Place) -> Result<Balance, StorageError> {
+    let mut statement = connection.prepare_cached(SELECT_BALANCE)?;
+    let values = params![
+        account,
+        place.scope.as_str(),
+        place.scope_id_text(),
+        place.meter.as_str(),
+        place.window.as_str(),
+        place.start.micros()
+    ];
+    let read = |row: &Row<'_>| {
+        Ok(Balance {
+            used: row.get(0)?,
+            reserved: row.get(1)?,
+            credited: row.get(2)?,
+            warned_percent: row.get(3)?,
+            warned_limit: row.get(4)?,
+            observed_at: Timestamp::from_micros(row.get(5)?),
+        })
+    };
+    Ok(statement.query_row(values, read).optional()?.unwrap_or_default())
+}
+
+fn load_reservation(connection: &Connection, id: ReservationId) -> Result<Option<Reservation>, StorageError> {
+    let mut tx = Tx::new(Engine::Sqlite(connection));
+    let found = tx.query_optional(reservations::SELECT_ONE, &[id.account.into(), id.own_text().into()])?;
+    found.map(|row| reading::decode_reservation(id.account, &row)).transpose()
+}
+
+fn load_reversal(connection: &Connection, original: EventId) -> Result<Option<EventId>, StorageError> {
+    let mut tx = Tx::new(Engine::Sqlite(connection));
+    let found = tx.query_optional(reading::SELECT_EVENT, &[original.account.into(), original.own_text().into()])?;
+    let parse = |text: &str| EventId::from_own_text(original.account, text);
+    found.map_or(Ok(None), |row| row.parsed_or_null("reversed_by", parse))
+}

@@ -1,0 +1,95 @@
+//! Reads what judges an account: its standing, plan version, anchor and overrides.
+
+use std::sync::Arc;
+
+use domain::catalog::Plan;
+use domain::entitlements::{Entitlements, Overrides};
+use domain::ids::{AccountId, PlanVersionId};
+use domain::ledger::{Standing, Terms};
+use domain::time::Timestamp;
+
+use crate::value::Row;
+use crate::{StorageError, Tx};
+
+use super::plan_book::{PlanBook, PlanVersion};
+
+pub(crate) const SELECT_TERMS: &str = "SELECT a.status, a.created_at, s.plan_version_id, s.source, s.anchor, \
+    s.periods_since, s.granted_until, o.content AS overrides \
+    FROM accounts a LEFT JOIN subscriptions s ON s.account_id = a.id LEFT JOIN overrides o ON o.account_id = a.id \
+    WHERE a.id = $1";
+pub(crate) const SELECT_EPOCH: &str = "SELECT entitlement_epoch FROM ledger_accounts WHERE account_id = $1";
+pub(crate) const SELECT_CREDITS: &str = "SELECT id, meter, granted, remaining, priority, expires_at FROM credits \
+    WHERE account_id = $1 AND remaining > 0 ORDER BY id";
+
+pub(crate) const STATEMENTS: &[&str] = &[SELECT_TERMS, SELECT_EPOCH, SELECT_CREDITS];
+
+/// Reads an account's terms. The epoch is read first: terms read after it may be newer than it says, never older.
+/// `Ok(None)`: there is no such account.
+pub(crate) fn load(
+    tx: &mut Tx<'_>,
+    plans: &PlanBook,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<Terms>, StorageError> {
+    let epoch =
+        tx.query_optional(SELECT_EPOCH, &[account.into()])?.map_or(Ok(0), |row| row.integer("entitlement_epoch"))?;
+    match tx.query_optional(SELECT_TERMS, &[account.into()])? {
+        Some(row) => from_row(&row, plans, epoch, now).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Builds terms from a row of [`SELECT_TERMS`].
+pub(crate) fn from_row(row: &Row, plans: &PlanBook, epoch: i64, now: Timestamp) -> Result<Terms, StorageError> {
+    let granted_until = row.time_or_null("granted_until")?;
+    let granted_is_over = granted_until.is_some_and(|until| until <= now);
+    let subscribed = row.parsed_or_null("plan_version_id", PlanVersionId::parse)?.filter(|_| !granted_is_over);
+    let version = match subscribed {
+        Some(id) => Some(plans.versions.get(&id).ok_or_else(|| unknown_version(id))?),
+        None => plans.default_plan(),
+    };
+    let created_at = row.time("created_at")?;
+    let standing = match (row.text("status")?, version) {
+        ("active", Some(_)) => Standing::Open,
+        ("active", None) => Standing::NoPlan,
+        _ => Standing::Suspended,
+    };
+    let overrides: Option<Overrides> = row.text_or_null("overrides")?.map(read_overrides).transpose()?;
+    let (plan, meters) = plan_and_meters(plans, version, overrides.as_ref());
+    Ok(Terms {
+        epoch,
+        standing,
+        plan,
+        anchor: row.time_or_null("anchor")?.unwrap_or(created_at),
+        periods_since: row.time_or_null("periods_since")?.unwrap_or(Timestamp::EPOCH),
+        meters,
+        warn_at_percent: plans.warn_at_percent.clone(),
+        has_credits: true,
+        valid_until: granted_until.filter(|_| !granted_is_over),
+    })
+}
+
+fn plan_and_meters(
+    plans: &PlanBook,
+    version: Option<&PlanVersion>,
+    overrides: Option<&Overrides>,
+) -> (Option<Arc<Plan>>, super::plan_book::SharedMeters) {
+    match (version, overrides) {
+        (None, _) => (None, plans.no_plan.clone()),
+        (Some(version), None) => (Some(version.plan.clone()), plans.meters_of(version)),
+        (Some(version), Some(overrides)) => {
+            let Entitlements { features, limits, .. } = Entitlements::new(&version.plan, overrides);
+            let meters = plans.meters_with(&limits);
+            let plan = Plan { features, limits, ..Plan::clone(&version.plan) };
+            (Some(Arc::new(plan)), Arc::new(meters))
+        }
+    }
+}
+
+fn read_overrides(text: &str) -> Result<Overrides, StorageError> {
+    serde_json::from_str(text).map_err(|error| StorageError::Unexpected(format!("overrides cannot be read: {error}")))
+}
+
+fn unknown_version(id: PlanVersionId) -> StorageError {
+    StorageError::Unexpected(format!("the plan version {id} is not in the database"))
+}

@@ -1,0 +1,96 @@
+//! The server engine: a pool of connections for the cold paths and the ledger's lanes.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+
+use crate::StorageError;
+use crate::tx::{Changed, Engine, Tx};
+
+/// How often a transaction that failed on a serialization failure, a deadlock or a lost connection is run again.
+const ATTEMPTS: usize = 5;
+
+pub(crate) struct Postgres {
+    pub pool: Pool,
+}
+
+impl Postgres {
+    /// Connects lazily: a database that is down is found by the first statement.
+    pub fn open(url: &str, connections: usize) -> Result<Self, StorageError> {
+        let mut config: tokio_postgres::Config = url
+            .parse()
+            .map_err(|error| StorageError::Unavailable(format!("the database URL cannot be read: {error}")))?;
+        config.application_name("tollway");
+        config.connect_timeout(Duration::from_secs(5));
+        // A request that left does not stop its statement; the server does.
+        config.options("-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000");
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(Duration::from_secs(5)))
+            .create_timeout(Some(Duration::from_secs(5)))
+            .build()
+            .map_err(StorageError::unexpected)?;
+        Ok(Self { pool })
+    }
+
+    /// Runs a closure in one transaction, again when that can help. Returns what it changed beside its value.
+    pub async fn run<T, E, F>(&self, mut closure: F, read_only: bool) -> Result<(T, Changed), E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let client = self.pool.get().await.map_err(StorageError::from)?;
+            let runtime = tokio::runtime::Handle::current();
+            let run = move || {
+                let (outcome, changed, retry) = run_once(&client, runtime, &mut closure, read_only);
+                (outcome, changed, retry, closure)
+            };
+            let (outcome, changed, retry, returned) =
+                tokio::task::spawn_blocking(run).await.map_err(StorageError::unexpected)?;
+            closure = returned;
+            match outcome {
+                Ok(value) => return Ok((value, changed)),
+                Err(_) if retry && attempt < ATTEMPTS => {
+                    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn run_once<T, E: From<StorageError>>(
+    client: &Object,
+    runtime: tokio::runtime::Handle,
+    closure: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    read_only: bool,
+) -> (Result<T, E>, Changed, bool) {
+    let begin = if read_only { "BEGIN READ ONLY" } else { "BEGIN" };
+    if let Err(error) = runtime.block_on(client.batch_execute(begin)) {
+        let retry = error.is_closed();
+        return (Err(StorageError::from(error).into()), Changed::default(), retry);
+    }
+    let mut tx = Tx::new(Engine::Postgres { client, runtime: runtime.clone() });
+    let outcome = closure(&mut tx);
+    let (retry, changed) = (tx.retry, tx.changed);
+    if outcome.is_err() {
+        // A connection that cannot roll back is dropped by the pool when it is next used.
+        let _ = runtime.block_on(client.batch_execute("ROLLBACK"));
+        return (outcome, changed, retry);
+    }
+    match runtime.block_on(client.batch_execute("COMMIT")) {
+        Ok(()) => (outcome, changed, false),
+        Err(error) if error.as_db_error().is_none() => (Err(StorageError::OutcomeUnknown.into()), changed, false),
+        Err(error) => {
+            let retry = error.code().is_some_and(|code| matches!(code.code(), "40001" | "40P01"));
+            (Err(StorageError::from(error).into()), changed, retry)
+        }
+    }
+}

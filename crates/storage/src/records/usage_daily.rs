@@ -1,0 +1,2 @@
+//! Being written.
+pub(crate) const STATEMENTS: &[&str] = &[];

@@ -1,0 +1,159 @@
+//! The embedded engine: one writer thread that owns the only writing connection, and a few readers.
+
+pub(crate) mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::StorageError;
+use crate::ledger::queue::Queue;
+use crate::tx::{Engine, Tx};
+
+const READERS: usize = 4;
+/// Prepared statements kept on each connection.
+const STATEMENTS: usize = 256;
+
+/// An open SQLite file.
+pub(crate) struct Sqlite {
+    pub queue: Arc<Queue>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    free_readers: Arc<Semaphore>,
+    /// Held as long as the process lives: its lock says that the file has an owner.
+    _owner: File,
+}
+
+/// A file that is open and owned, its writer not running yet.
+pub(crate) struct Opened {
+    pub writer: Connection,
+    owner: File,
+    readers: Vec<Connection>,
+}
+
+/// Opens the file, makes it when it is missing, and takes ownership.
+pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
+    let owner = own(path)?;
+    let writer = Connection::open(path)?;
+    // WAL lets readers go on while the writer commits; FULL makes every commit reach the disk before it is answered.
+    writer.pragma_update(None, "journal_mode", "WAL")?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+    writer.pragma_update(None, "cache_size", -65_536)?;
+    prepare(&writer)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let readers = (0..READERS)
+        .map(|_| {
+            let reader = Connection::open_with_flags(path, flags)?;
+            prepare(&reader)?;
+            Ok(reader)
+        })
+        .collect::<Result<_, rusqlite::Error>>()?;
+    Ok(Opened { writer, owner, readers })
+}
+
+fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+/// One long-lived process owns a file: what it keeps in memory is only right while nobody else writes.
+fn own(path: &Path) -> Result<File, StorageError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let unavailable = |error: std::io::Error| StorageError::Unavailable(format!("{}: {error}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StorageError::Owned { path: path.display().to_string() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(unavailable(error)),
+    }
+}
+
+impl Sqlite {
+    pub fn new(opened: Opened, queue: Arc<Queue>) -> (Self, Connection) {
+        let free_readers = Arc::new(Semaphore::new(opened.readers.len()));
+        let readers = Arc::new(Mutex::new(opened.readers));
+        (Self { queue, readers, free_readers, _owner: opened.owner }, opened.writer)
+    }
+
+    /// Runs a closure on a reading connection, in one read transaction.
+    pub async fn read<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let busy = |_| E::from(StorageError::Busy);
+        let permit = self.free_readers.clone().acquire_owned().await.map_err(busy)?;
+        let readers = self.readers.clone();
+        let run = move || {
+            let connection = readers.lock().pop().expect("a permit stands for a free reader");
+            let outcome = (|| {
+                connection.execute_batch("BEGIN").map_err(StorageError::from)?;
+                closure(&mut Tx::new(Engine::Sqlite(&connection)))
+            })();
+            // Nothing was written; ending the transaction only lets the log be reused.
+            let ended = connection.execute_batch("ROLLBACK");
+            readers.lock().push(connection);
+            drop(permit);
+            ended.map_err(StorageError::from)?;
+            outcome
+        };
+        match tokio::task::spawn_blocking(run).await {
+            Ok(outcome) => outcome,
+            Err(failed) => Err(StorageError::unexpected(failed).into()),
+        }
+    }
+}
+
+/// Runs `work` in one writing transaction and commits. Begins IMMEDIATE: a transaction that begins reading and then
+/// writes could find its snapshot outdated.
+pub(crate) fn in_transaction<T, E: From<StorageError>>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(StorageError::from)?;
+    let outcome = work();
+    if outcome.is_err() {
+        roll_back(connection);
+        return outcome;
+    }
+    if connection.is_autocommit() {
+        // A full disk rolls back the whole transaction by itself; a COMMIT now would commit nothing and say nothing.
+        return Err(StorageError::Unavailable("the transaction was rolled back; is the disk full?".into()).into());
+    }
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => outcome,
+        Err(error) => {
+            end_on_failed_sync(&error);
+            roll_back(connection);
+            Err(StorageError::from(error).into())
+        }
+    }
+}
+
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a transaction could not be rolled back");
+    }
+}
+
+/// After a failed fsync the kernel may have dropped the pages it could not write, so nothing this process remembers can
+/// be trusted. A restart reads what is really on the disk.
+fn end_on_failed_sync(error: &rusqlite::Error) {
+    const FAILED_SYNCS: [i32; 2] = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
+    if let rusqlite::Error::SqliteFailure(failure, _) = error
+        && FAILED_SYNCS.contains(&failure.extended_code)
+    {
+        tracing::error!(
+            "the disk could not make a commit durable; ending so that a restart reads what is really there"
+        );
+        std::process::abort();
+    }
+}

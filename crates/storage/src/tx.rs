@@ -1,0 +1,177 @@
+//! A transaction as a plain, synchronous thing: statements in, rows out, the same on both engines.
+//!
+//! SQL is written with `$1`, `$2`, …; SQLite is given the same text with `?1`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use domain::ids::AccountId;
+
+use crate::StorageError;
+use crate::value::{Row, Value};
+
+/// One open transaction. Handed to the closures of [`crate::Database::read`] and [`crate::Database::write`].
+pub struct Tx<'c> {
+    engine: Engine<'c>,
+    pub(crate) changed: Changed,
+    /// Whether the last failure goes away by running the closure again.
+    pub(crate) retry: bool,
+}
+
+pub(crate) enum Engine<'c> {
+    Sqlite(&'c rusqlite::Connection),
+    Postgres { client: &'c deadpool_postgres::ClientWrapper, runtime: tokio::runtime::Handle },
+}
+
+/// What a transaction has changed that others keep in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Changed {
+    pub accounts: HashSet<AccountId>,
+    pub keys: bool,
+    pub catalog: bool,
+}
+
+impl Changed {
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && !self.keys && !self.catalog
+    }
+}
+
+impl<'c> Tx<'c> {
+    pub(crate) fn new(engine: Engine<'c>) -> Self {
+        Self { engine, changed: Changed::default(), retry: false }
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StorageError> {
+        match &self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(&numbered(sql))?;
+                Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
+            }
+            Engine::Postgres { client, runtime } => {
+                let done = runtime.block_on(async {
+                    let statement = client.prepare_cached(sql).await?;
+                    client.execute(&statement, &references(values)).await
+                });
+                done.map_err(|error| note(&mut self.retry, error))
+            }
+        }
+    }
+
+    /// All rows of a query.
+    pub fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StorageError> {
+        match &self.engine {
+            Engine::Sqlite(connection) => query_sqlite(connection, sql, values),
+            Engine::Postgres { client, runtime } => {
+                let rows = runtime.block_on(async {
+                    let statement = client.prepare_cached(sql).await?;
+                    client.query(&statement, &references(values)).await
+                });
+                decode_postgres(rows.map_err(|error| note(&mut self.retry, error))?)
+            }
+        }
+    }
+
+    /// The first row, if any.
+    pub fn query_optional(&mut self, sql: &'static str, values: &[Value]) -> Result<Option<Row>, StorageError> {
+        Ok(self.query(sql, values)?.into_iter().next())
+    }
+
+    /// Runs several statements without parameters, as migrations do.
+    pub fn execute_script(&mut self, sql: &str) -> Result<(), StorageError> {
+        match &self.engine {
+            Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Engine::Postgres { client, runtime } => {
+                runtime.block_on(client.batch_execute(sql)).map_err(|error| note(&mut self.retry, error))
+            }
+        }
+    }
+
+    /// Whether this is PostgreSQL; only migrations and locks may ask.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.engine, Engine::Postgres { .. })
+    }
+
+    /// What judges this account has changed: memory of it is dropped when this transaction commits.
+    pub fn note_account_changed(&mut self, account: AccountId) {
+        self.changed.accounts.insert(account);
+    }
+
+    pub fn note_keys_changed(&mut self) {
+        self.changed.keys = true;
+    }
+
+    pub fn note_catalog_changed(&mut self) {
+        self.changed.catalog = true;
+    }
+}
+
+/// `$1` as SQLite's `?1`; the texts are few and short, and prepared statements are cached by them.
+pub(crate) fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+fn query_sqlite(
+    connection: &rusqlite::Connection,
+    sql: &'static str,
+    values: &[Value],
+) -> Result<Vec<Row>, StorageError> {
+    let mut statement = connection.prepare_cached(&numbered(sql))?;
+    let names: HashMap<String, usize> =
+        statement.column_names().into_iter().enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
+    let (columns, width) = (Arc::new(names), statement.column_count());
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut decoded = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..width).map(|place| sqlite_value(row.get_ref(place)?)).collect::<Result<_, StorageError>>()?;
+        decoded.push(Row::new(columns.clone(), values));
+    }
+    Ok(decoded)
+}
+
+fn sqlite_value(value: rusqlite::types::ValueRef<'_>) -> Result<Value, StorageError> {
+    use rusqlite::types::ValueRef;
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Integer(value),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Real(value) => return Err(StorageError::Unexpected(format!("the database holds a float, {value}"))),
+    })
+}
+
+pub(crate) fn decode_postgres(rows: Vec<tokio_postgres::Row>) -> Result<Vec<Row>, StorageError> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let names = first.columns().iter().enumerate().map(|(place, column)| (column.name().to_owned(), place));
+    let columns: Arc<HashMap<String, usize>> = Arc::new(names.collect());
+    rows.iter()
+        .map(|row| {
+            let values = (0..row.len()).map(|place| postgres_value(row, place)).collect::<Result<_, _>>()?;
+            Ok(Row::new(columns.clone(), values))
+        })
+        .collect()
+}
+
+fn postgres_value(row: &tokio_postgres::Row, place: usize) -> Result<Value, StorageError> {
+    use tokio_postgres::types::Type;
+    let ty = row.columns()[place].type_();
+    Ok(match *ty {
+        Type::INT8 => row.try_get::<_, Option<i64>>(place)?.into(),
+        Type::INT4 => row.try_get::<_, Option<i32>>(place)?.map(i64::from).into(),
+        Type::BOOL => row.try_get::<_, Option<bool>>(place)?.map(i64::from).into(),
+        Type::TEXT | Type::VARCHAR | Type::NAME => row.try_get::<_, Option<String>>(place)?.into(),
+        Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(place)?.map_or(Value::Null, Value::Bytes),
+        _ => return Err(StorageError::Unexpected(format!("a column of type {ty} is read nowhere"))),
+    })
+}
+
+fn references(values: &[Value]) -> Vec<&(dyn tokio_postgres::types::ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync)).collect()
+}
+
+/// Serialization failures and deadlocks go away by themselves; so does a connection that was lost before the commit.
+fn note(retry: &mut bool, error: tokio_postgres::Error) -> StorageError {
+    *retry = error.is_closed() || error.code().is_some_and(|code| matches!(code.code(), "40001" | "40P01"));
+    error.into()
+}
