@@ -6,7 +6,7 @@
 //! storage and is answered 503 or 500.
 
 use domain::ids::EventId;
-use domain::ledger::{Denial, Refusal};
+use domain::ledger::{Denial, DenialReason, Refusal};
 use domain::name::Name;
 use storage::StorageError;
 use storage::ledger::LedgerError;
@@ -71,6 +71,37 @@ pub struct Denied {
 }
 
 impl AppError {
+    /// The stable name of an error, the same in every shape it is told in.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::ServiceKeyRequired => "service_key_required",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::AccountUnknown => "account_unknown",
+            Self::AccountNotNamed => "account_not_named",
+            Self::NotFound { .. } => "not_found",
+            Self::Invalid { .. } => "invalid_request",
+            Self::Taken { .. } => "taken",
+            Self::Denied(denied) => match denied.denial.reason {
+                DenialReason::QuotaExceeded => "quota_exceeded",
+                DenialReason::AccountSuspended => "account_suspended",
+                DenialReason::SubscriptionRequired => "subscription_required",
+            },
+            Self::FeatureNotInPlan { model: true, .. } => "model_not_allowed",
+            Self::FeatureNotInPlan { .. } => "feature_not_in_plan",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::ModelUnknown(_) => "model_unknown",
+            Self::Refused(refusal) => refusal_code(refusal),
+            Self::KeyReused { .. } => "idempotency_key_reused",
+            Self::StillRunning => "idempotency_still_running",
+            Self::TooLate => "too_late",
+            Self::Storage(StorageError::Busy) => "busy",
+            Self::Storage(StorageError::Unavailable(_)) => "unavailable",
+            Self::Storage(StorageError::OutcomeUnknown) => "outcome_unknown",
+            Self::Storage(_) => "internal",
+        }
+    }
+
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), message: message.into() }
     }
@@ -86,8 +117,24 @@ impl From<LedgerError> for AppError {
     }
 }
 
+fn refusal_code(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::MeterUnknown(_) => "meter_unknown",
+        Refusal::NegativeQuantity(_) => "quantity_negative",
+        Refusal::NotALevel(_) => "not_a_level",
+        Refusal::LevelBelowZero(_) => "level_below_zero",
+        Refusal::TooLarge(_) => "amount_too_large",
+        Refusal::ReservationUnknown => "reservation_unknown",
+        Refusal::ReservationReleased => "reservation_released",
+        Refusal::ReservationCommitted => "reservation_committed",
+        Refusal::AlreadyReversed(_) => "already_reversed",
+        Refusal::NotReversible => "not_reversible",
+        Refusal::TooOld => "time_too_old",
+        Refusal::InTheFuture => "time_in_future",
+    }
+}
+
 fn denial_sentence(denied: &Denied) -> String {
-    use domain::ledger::DenialReason;
     match (denied.denial.reason, &denied.denial.limit) {
         (DenialReason::AccountSuspended, _) => "This account is suspended.".into(),
         (DenialReason::SubscriptionRequired, _) => "This account has no plan; choose one to go on.".into(),

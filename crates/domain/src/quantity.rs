@@ -45,9 +45,11 @@ impl Quantity {
     /// Reads decimal text as JSON writes numbers, exponent included, without ever passing through a float.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
         parse_decimal(text, PLACES)
-            .and_then(|millionths| {
-                if millionths.abs() >= MAX_UNITS * SCALE { Err(QuantityError::TooLarge) } else { Ok(millionths) }
-            })
+            .and_then(
+                |millionths| {
+                    if millionths.abs() >= MAX_UNITS * SCALE { Err(QuantityError::TooLarge) } else { Ok(millionths) }
+                },
+            )
             .map(Self)
     }
 }

@@ -140,8 +140,7 @@ mod tests {
 
     #[test]
     fn a_leap_day_anchor_has_a_year_that_ends_on_the_28th() {
-        let window =
-            Window::containing(WindowKind::Year, time("2024-02-29T00:00:00Z"), time("2025-01-01T00:00:00Z"));
+        let window = Window::containing(WindowKind::Year, time("2024-02-29T00:00:00Z"), time("2025-01-01T00:00:00Z"));
         assert_eq!(window.start.to_string(), "2024-02-29T00:00:00Z");
         assert_eq!(window.end.map(|end| end.to_string()).as_deref(), Some("2025-02-28T00:00:00Z"));
     }

@@ -119,7 +119,7 @@ fn query_sqlite(
 ) -> Result<Vec<Row>, StorageError> {
     let mut statement = connection.prepare_cached(&numbered(sql))?;
     let names: HashMap<String, usize> =
-        statement.column_names().into_iter().enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
+        statement.column_names().enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
     let (columns, width) = (Arc::new(names), statement.column_count());
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
     let mut decoded = Vec::new();

@@ -114,7 +114,7 @@ fn settle(
             let mut event = event(command, action, at, amounts);
             event.reservation = Some(reservation.id);
             event.estimated = estimated;
-            book.put_reservation(reservation);
+            book.put_reservation(*reservation);
             accept(book, command, event, movement)
         }
     }
@@ -204,7 +204,9 @@ fn reverse(book: &mut Book, command: &Command, original: &Original, at: Timestam
     let mut postings = Vec::new();
     for posting in &original.postings {
         let meter = &posting.place.meter;
-        let now = corrected.iter().find(|(name, _)| *name == meter).map_or(0, |(_, amount)| *amount);
+        // A correction leaves the meters it does not name as they were.
+        let unnamed = if corrected.is_empty() { 0 } else { posting.used };
+        let now = corrected.iter().find(|(name, _)| *name == meter).map_or(unnamed, |(_, amount)| *amount);
         if now < 0 {
             return Err(Refusal::NegativeQuantity(meter.clone()).into());
         }

@@ -13,7 +13,7 @@ use super::reservation::{OnExpiry, Reservation, ReservationState};
 
 /// What settling moves, or the event that already did.
 pub(super) enum Settlement {
-    Moves { movement: Movement, reservation: Reservation, estimated: bool, amounts: Vec<Amount> },
+    Moves { movement: Movement, reservation: Box<Reservation>, estimated: bool, amounts: Vec<Amount> },
     Before(EventId),
 }
 
@@ -93,7 +93,7 @@ fn settled_as(
     movement: Movement,
     (estimated, amounts): (bool, Vec<Amount>),
 ) -> Settlement {
-    let reservation = Reservation { state, settled_by: Some(event), ..reservation.clone() };
+    let reservation = Box::new(Reservation { state, settled_by: Some(event), ..reservation.clone() });
     Settlement::Moves { movement, reservation, estimated, amounts }
 }
 

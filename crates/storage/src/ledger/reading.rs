@@ -87,6 +87,14 @@ impl Ledger {
         Ok((outcome, standing))
     }
 
+    /// The credits of an account that are not used up; some may have expired.
+    pub async fn credits(&self, account: AccountId) -> Result<Vec<domain::ledger::Credit>, StorageError> {
+        let read = move |tx: &mut Tx<'_>| {
+            tx.query(terms::SELECT_CREDITS, &[account.into()])?.iter().map(decode_credit).collect()
+        };
+        self.database.read("list_credits", read).await
+    }
+
     /// An event of an account as it was kept.
     pub async fn event(&self, id: EventId) -> Result<Option<Row>, StorageError> {
         let read = move |tx: &mut Tx<'_>| tx.query_optional(SELECT_EVENT, &[id.account.into(), id.own_text().into()]);

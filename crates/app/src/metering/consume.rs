@@ -1,0 +1,150 @@
+//! Checks and counts in one atomic step.
+
+use std::sync::Arc;
+
+use domain::ids::AccountId;
+use domain::ledger::{Accepted, Action, Denial, DenialReason, Outcome, Terms};
+use domain::name::Name;
+use domain::suggestion::{Need, suggest_plan};
+use storage::ledger::plan_book::PlanBook;
+use storage::ledger::{Answer, StoredEvent};
+
+use super::pricing::KeptCost;
+use super::work::{Asked, Prepared};
+use super::{Counted, Work};
+use crate::error::Denied;
+use crate::{AccountRef, App, AppError, Caller, accounts};
+
+/// Counts work when it fits the account's limits; otherwise counts nothing. Answers after the count is durable.
+///
+/// # Errors
+/// [`AppError::Denied`] with the limit in the way, [`AppError::FeatureNotInPlan`] for a model outside the plan.
+pub async fn consume(app: &App, caller: &Caller, account: &AccountRef, work: Work) -> Result<Counted, AppError> {
+    caller.must_have_scope("usage:write")?;
+    let account = account_to_count(app, caller, account).await?;
+    let terms = terms(app, account).await?;
+    let plans = app.plans().await?;
+    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
+    asked.must_allow_model(&work)?;
+    let prepared = asked.prepare(&work, Action::Consume, None)?;
+    if prepared.request.key.is_none()
+        && let Some(denial) = app.ledger.remembered_denial(&prepared.request.command)
+    {
+        return Err(denied(app, &terms, &prepared.plans, &denial));
+    }
+    submit(app, &terms, prepared).await
+}
+
+/// The account that metered work is for; a new `external_id` makes one.
+pub(super) async fn account_to_count(
+    app: &App,
+    caller: &Caller,
+    account: &AccountRef,
+) -> Result<AccountId, AppError> {
+    match (caller, account) {
+        (Caller::Service { .. }, AccountRef::External(_)) => accounts::resolve_or_create(app, account).await,
+        _ => caller.account(app, account).await,
+    }
+}
+
+pub(super) async fn terms(app: &App, account: AccountId) -> Result<Arc<Terms>, AppError> {
+    app.ledger.terms(account).await?.ok_or(AppError::AccountUnknown)
+}
+
+/// Sends a prepared command to the ledger and turns its answer into what callers are told.
+pub(super) async fn submit(app: &App, terms: &Terms, prepared: Prepared) -> Result<Counted, AppError> {
+    let Prepared { request, cost, plans } = prepared;
+    let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
+    match app.ledger.submit(request).await? {
+        Answer::Judged(Outcome::Accepted(accepted)) => {
+            count(&accepted.event.amounts, "allowed");
+            Ok(counted(app, terms, &plans, (*accepted, cost)))
+        }
+        Answer::Judged(Outcome::Denied(denial)) => Err(denied(app, terms, &plans, &denial)),
+        Answer::Judged(Outcome::Refused(refusal)) => Err(refusal.into()),
+        Answer::Judged(Outcome::Settled(event)) => Err(AppError::NotFound { what: "event", name: event.to_string() }),
+        Answer::Conflict(event) => Err(AppError::KeyReused { event: Some(event) }),
+        Answer::Replayed { event, limits, stored } => Ok(Counted {
+            event,
+            replayed: true,
+            late: stored.as_ref().is_some_and(|stored| stored.late),
+            limits,
+            cost: kept_cost(stored.as_ref()),
+            plan,
+            would_deny: false,
+            suggested_plan: None,
+            at: app.now(),
+        }),
+    }
+}
+
+fn counted(
+    app: &App,
+    terms: &Terms,
+    plans: &PlanBook,
+    (accepted, cost): (Accepted, Option<domain::pricing::CallCost>),
+) -> Counted {
+    let warned = accepted.limits.iter().any(|limit| limit.warning_percent.is_some());
+    let suggested_plan =
+        warned.then(|| suggestion(terms, plans, accepted.limits.iter().map(need_at_capacity))).flatten();
+    Counted {
+        event: accepted.event.id,
+        replayed: false,
+        late: accepted.event.late,
+        limits: accepted.limits,
+        cost,
+        plan: terms.plan.as_ref().map(|plan| plan.key.clone()),
+        would_deny: accepted.would_deny.is_some(),
+        suggested_plan,
+        at: app.now(),
+    }
+}
+
+/// Past a warning the next plan is the one that holds more than this one does.
+fn need_at_capacity(limit: &domain::ledger::LimitState) -> Need {
+    let total = match (limit.limit, limit.warning_percent) {
+        (Some(amount), Some(_)) => amount.saturating_add(1).max(limit.used),
+        _ => limit.used,
+    };
+    Need { meter: limit.meter.clone(), per: limit.window, each: limit.scope, total }
+}
+
+pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: impl Iterator<Item = Need>) -> Option<Name> {
+    let needs: Vec<Need> = needs.collect();
+    suggest_plan(&plans.catalog, terms.plan.as_deref(), &needs).map(|plan| plan.key.clone())
+}
+
+/// A denial with the plan that would fit.
+pub(super) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial) -> AppError {
+    if let Some(limit) = &denial.limit {
+        metrics::counter!("tollway_decisions_total", "outcome" => "denied", "meter" => limit.meter.to_string())
+            .increment(1);
+    }
+    let suggested_plan = match denial.reason {
+        DenialReason::QuotaExceeded => suggestion(terms, plans, denial.limit.iter().map(|limit| Need {
+            meter: limit.meter.clone(),
+            per: limit.window,
+            each: limit.scope,
+            total: limit.used.saturating_add(limit.reserved).saturating_add(denial.requested),
+        })),
+        DenialReason::SubscriptionRequired => suggestion(terms, plans, std::iter::empty()),
+        DenialReason::AccountSuspended => None,
+    };
+    AppError::Denied(Box::new(Denied {
+        denial: denial.clone(),
+        plan: terms.plan.as_ref().map(|plan| plan.key.clone()),
+        suggested_plan,
+        at: app.now(),
+    }))
+}
+
+fn count(amounts: &[domain::ledger::Amount], outcome: &'static str) {
+    for amount in amounts {
+        metrics::counter!("tollway_decisions_total", "outcome" => outcome, "meter" => amount.meter.to_string())
+            .increment(1);
+    }
+}
+
+fn kept_cost(stored: Option<&StoredEvent>) -> Option<domain::pricing::CallCost> {
+    serde_json::from_str::<KeptCost>(&stored?.details).ok()?.cost
+}

@@ -1,0 +1,66 @@
+//! Extra quantity or money given to an account, used after the plan's own amount.
+
+use domain::ids::CreditId;
+use domain::ledger::{Action, Credit};
+use domain::name::Name;
+use domain::quantity::Quantity;
+use domain::time::Timestamp;
+
+use super::consume::{submit, terms};
+use super::work::{Asked, in_units};
+use super::{Counted, Work};
+use crate::{AccountRef, App, AppError, Caller};
+
+/// A grant to be made. Dollars where the meter is `cost`.
+#[derive(Clone, Debug)]
+pub struct NewCredit {
+    pub meter: Name,
+    pub quantity: Quantity,
+    /// The lowest goes first.
+    pub priority: i32,
+    pub expires_at: Option<Timestamp>,
+    pub reason: Option<String>,
+    pub key: Option<super::IdempotencyKey>,
+}
+
+/// Gives an account extra quantity. Used at once by what is denied now.
+pub async fn grant_credit(
+    app: &App,
+    caller: &Caller,
+    account: &AccountRef,
+    new: NewCredit,
+) -> Result<(CreditId, Counted), AppError> {
+    caller.must_be_service()?;
+    caller.must_have_scope("billing:write")?;
+    if new.expires_at.is_some_and(|expiry| expiry <= app.now()) {
+        return Err(AppError::invalid("expires_at", "The credit would be expired already; name a time in the future."));
+    }
+    let account = caller.account(app, account).await?;
+    let terms = terms(app, account).await?;
+    let plans = app.plans().await?;
+    let amount = in_units(&new.meter, new.quantity)?;
+    let credit = Credit {
+        id: app.new_id(),
+        meter: new.meter.clone(),
+        granted: amount,
+        remaining: amount,
+        priority: new.priority,
+        expires_at: new.expires_at,
+    };
+    let id = credit.id;
+    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
+    let work = Work { usage: vec![(new.meter, new.quantity)], key: new.key, ..Work::default() };
+    let prepared = asked.prepare(&work, Action::Grant { credit }, new.reason.as_deref())?;
+    Ok((id, submit(app, &terms, prepared).await?))
+}
+
+/// The account's open credits, in the order they are used.
+pub async fn list_credits(app: &App, caller: &Caller, account: &AccountRef) -> Result<Vec<Credit>, AppError> {
+    caller.must_have_scope("usage:read")?;
+    let account = caller.account(app, account).await?;
+    let now = app.now();
+    let mut credits = app.ledger.credits(account).await?;
+    credits.retain(|credit| credit.is_open(now));
+    credits.sort_by_key(|credit| (credit.priority, credit.expires_at.unwrap_or(Timestamp::MAX), credit.id));
+    Ok(credits)
+}

@@ -1,0 +1,87 @@
+//! Holds an estimate, and settles it: commit what was really used, or give it back.
+
+use domain::ids::ReservationId;
+use domain::ledger::{Action, Outcome};
+use domain::time::MICROS_PER_SECOND;
+use storage::ledger::Answer;
+
+use super::consume::{account_to_count, denied, submit, terms};
+use super::work::Asked;
+use super::{Counted, Hold, Reserved, Work};
+use crate::{AccountRef, App, AppError, Caller};
+
+/// Holds work's amounts when they fit. The hold ends at `expires_at` by its own rule.
+pub async fn reserve(
+    app: &App,
+    caller: &Caller,
+    account: &AccountRef,
+    work: Work,
+    hold: Hold,
+) -> Result<Reserved, AppError> {
+    caller.must_have_scope("usage:write")?;
+    let account = account_to_count(app, caller, account).await?;
+    let terms = terms(app, account).await?;
+    let plans = app.plans().await?;
+    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
+    asked.must_allow_model(&work)?;
+    let reservation = ReservationId::new(account, app.now(), app.entropy.bits());
+    let ttl_micros = i64::from(hold.ttl_seconds) * MICROS_PER_SECOND;
+    let action = Action::Reserve { reservation, ttl_micros, on_expiry: hold.on_expiry };
+    let prepared = asked.prepare(&work, action, None)?;
+    let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
+    match app.ledger.submit(prepared.request).await? {
+        Answer::Judged(Outcome::Accepted(accepted)) => Ok(Reserved {
+            reservation,
+            replayed: false,
+            expires_at: accepted.event.at.plus_micros(ttl_micros),
+            limits: accepted.limits,
+            plan,
+            at: accepted.event.at,
+        }),
+        Answer::Judged(Outcome::Denied(denial)) => Err(denied(app, &terms, &prepared.plans, &denial)),
+        Answer::Judged(Outcome::Refused(refusal)) => Err(refusal.into()),
+        Answer::Judged(Outcome::Settled(_)) => Err(domain::ledger::Refusal::ReservationUnknown.into()),
+        Answer::Conflict(event) => Err(AppError::KeyReused { event: Some(event) }),
+        Answer::Replayed { event, limits, stored } => {
+            let kept = stored.and_then(|stored| stored.reservation);
+            let reservation = kept.ok_or(AppError::KeyReused { event: Some(event) })?;
+            Ok(Reserved {
+                reservation,
+                replayed: true,
+                expires_at: event.made_at().plus_micros(ttl_micros),
+                limits,
+                plan,
+                at: app.now(),
+            })
+        }
+    }
+}
+
+/// Settles a reservation with what was really used; without usage, with what was held. Twice is the first outcome.
+pub async fn commit(app: &App, caller: &Caller, id: ReservationId, work: Work) -> Result<Counted, AppError> {
+    let says_usage = !work.usage.is_empty() || work.model.is_some() || work.audio_bytes.is_some() || work.characters.is_some();
+    settle(app, caller, id, (work, says_usage), Action::Commit { reservation: id }).await
+}
+
+/// Gives a reservation back. Twice is the first outcome.
+pub async fn release(app: &App, caller: &Caller, id: ReservationId) -> Result<Counted, AppError> {
+    settle(app, caller, id, (Work::default(), false), Action::Release { reservation: id }).await
+}
+
+async fn settle(
+    app: &App,
+    caller: &Caller,
+    id: ReservationId,
+    (work, says_usage): (Work, bool),
+    action: Action,
+) -> Result<Counted, AppError> {
+    caller.must_have_scope("usage:write")?;
+    let unknown = |_| AppError::from(domain::ledger::Refusal::ReservationUnknown);
+    let account = caller.account(app, &AccountRef::Id(id.account)).await.map_err(unknown)?;
+    let terms = terms(app, account).await.map_err(unknown)?;
+    let plans = app.plans().await?;
+    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
+    let prepared =
+        if says_usage { asked.prepare(&work, action, None)? } else { asked.prepare_amounts(&work, action, None)? };
+    submit(app, &terms, prepared).await
+}
