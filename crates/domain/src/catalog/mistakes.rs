@@ -56,7 +56,7 @@ impl<'s> Mistakes<'s> {
 }
 
 /// The known name that `name` was probably meant to be.
-pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let wanted = name.to_lowercase();
     let furthest = (wanted.chars().count() / 3).clamp(1, 3);
     known

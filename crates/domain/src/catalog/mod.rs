@@ -13,7 +13,7 @@ pub mod words;
 
 pub use diff::{Change, diff, plans_with_a_new_version};
 pub use environment::{LIMIT_PREFIX, LimitSettingError, apply_limit_settings};
-pub use mistakes::Mistake;
+pub use mistakes::{Mistake, nearest};
 pub use read::parse;
 
 pub use plan::{Enforce, FeatureValue, Interval, Limit, LimitScope, Past, Plan, PlanPrice, RateLimit};
