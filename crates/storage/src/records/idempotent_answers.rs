@@ -107,13 +107,18 @@ pub fn abandon(tx: &mut Tx<'_>, request: &RequestKey, started_at: Timestamp) -> 
     tx.execute(ABANDON, &values).map(|_| ())
 }
 
-/// Deletes at most `limit` expired answers, and returns how many.
-pub fn delete_expired(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<usize, StorageError> {
+/// At most `limit` answers that are no longer kept: caller and hash of the key.
+pub fn expired(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
     let rows = tx.query(EXPIRED, &[now.into(), i64::from(limit).into()])?;
-    for row in &rows {
-        tx.execute(DELETE_EXPIRED, &[row.text("caller")?.into(), row.bytes("key_hash")?.into(), now.into()])?;
+    rows.iter().map(|row| Ok((row.text("caller")?.to_owned(), row.bytes("key_hash")?.to_vec()))).collect()
+}
+
+/// Deletes those of `expired` that still are.
+pub fn delete_expired(tx: &mut Tx<'_>, expired: &[(String, Vec<u8>)], now: Timestamp) -> Result<(), StorageError> {
+    for (caller, key_hash) in expired {
+        tx.execute(DELETE_EXPIRED, &[caller.into(), key_hash.as_slice().into(), now.into()])?;
     }
-    Ok(rows.len())
+    Ok(())
 }
 
 fn decode(row: &Row, request: &RequestKey) -> Result<Found, StorageError> {

@@ -23,3 +23,8 @@ pub fn statements() -> Vec<&'static str> {
     ]
     .concat()
 }
+
+/// Those that only PostgreSQL is given.
+pub fn postgres_statements() -> Vec<&'static str> {
+    jobs::POSTGRES_STATEMENTS.to_vec()
+}

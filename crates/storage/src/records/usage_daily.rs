@@ -28,8 +28,11 @@ const ADD_SCOPED: &str = "INSERT INTO usage_daily_scoped (account_id, scope, sco
     amount = usage_daily_scoped.amount + excluded.amount, events = usage_daily_scoped.events + excluded.events";
 const EVENTS_BETWEEN: &str = "SELECT account_id, id, occurred_at, postings, details FROM usage_events \
     WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3";
+const EVENTS_OF_ACCOUNT: &str = "SELECT account_id, id, occurred_at, postings, details FROM usage_events \
+    WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
-pub(crate) const STATEMENTS: &[&str] = &[TOTALS, BY_MODEL, BY_DAY, BY_SCOPE, ADD_SCOPED, EVENTS_BETWEEN];
+pub(crate) const STATEMENTS: &[&str] =
+    &[TOTALS, BY_MODEL, BY_DAY, BY_SCOPE, ADD_SCOPED, EVENTS_BETWEEN, EVENTS_OF_ACCOUNT];
 
 /// What was used of one meter.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,6 +128,17 @@ pub struct UsageEvent {
 /// Events of all accounts in the order of their own ids, after `after` and before `before`.
 pub fn events_between(tx: &mut Tx<'_>, after: &str, before: &str, limit: u32) -> Result<Vec<UsageEvent>, StorageError> {
     let rows = tx.query(EVENTS_BETWEEN, &[after.into(), before.into(), i64::from(limit).into()])?;
+    rows.iter().map(decode_event).collect()
+}
+
+/// Events of one account after `after`, the oldest first.
+pub fn events_of_account(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<UsageEvent>, StorageError> {
+    let rows = tx.query(EVENTS_OF_ACCOUNT, &[account.into(), after.into(), i64::from(limit).into()])?;
     rows.iter().map(decode_event).collect()
 }
 
