@@ -11,6 +11,7 @@ use storage::{Clock, Database, Entropy, StorageError};
 use crate::AppError;
 use crate::accounts::AccountNames;
 use crate::identity::KeyCache;
+use crate::rate_limits::RateLimiter;
 
 /// Cheap to clone; one a process.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub struct App {
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) account_names: Arc<AccountNames>,
+    pub(crate) rate_limits: Arc<RateLimiter>,
 }
 
 /// What the operator has set.
@@ -46,7 +48,7 @@ impl App {
             changed.accounts.iter().for_each(|account| forget_names.forget(*account));
         });
         let entropy = Arc::new(Entropy::system());
-        Self { database, ledger, settings: Arc::new(settings), entropy, keys, account_names }
+        Self { database, ledger, settings: Arc::new(settings), entropy, keys, account_names, rate_limits: Arc::default() }
     }
 
     pub fn clock(&self) -> &Arc<Clock> {

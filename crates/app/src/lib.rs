@@ -5,13 +5,16 @@
 
 pub mod accounts;
 pub mod billing;
+mod bounded_map;
 pub mod caller;
 pub mod catalog;
 pub mod context;
 pub mod error;
+pub mod idempotency;
 pub mod identity;
 pub mod jobs;
 pub mod metering;
+pub mod rate_limits;
 
 pub use caller::{AccountRef, Caller};
 pub use context::{App, Settings};

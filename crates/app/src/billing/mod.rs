@@ -1,0 +1,13 @@
+//! Which plan an account is on and why: plans given without payment, and what was agreed with one account alone.
+
+pub(crate) mod end_due_grants;
+mod end_grant;
+mod grant_plan;
+mod overrides;
+mod subscription;
+
+pub use end_grant::end_grant;
+pub use grant_plan::grant_plan;
+pub use overrides::{get_overrides, put_overrides};
+pub use storage::records::subscriptions::{Source, Status};
+pub use subscription::{SubscriptionView, subscription};

@@ -1,0 +1,37 @@
+//! What a key can be allowed to do. The one list of scopes: validation, messages and documents go by it.
+
+use domain::name::Name;
+
+use crate::AppError;
+
+pub const USAGE_READ: &str = "usage:read";
+pub const USAGE_WRITE: &str = "usage:write";
+pub const ACCOUNTS_READ: &str = "accounts:read";
+pub const ACCOUNTS_WRITE: &str = "accounts:write";
+pub const KEYS_WRITE: &str = "keys:write";
+pub const BILLING_WRITE: &str = "billing:write";
+pub const CATALOG_READ: &str = "catalog:read";
+
+/// Every scope, with what it lets a key do.
+pub const ALL: [(&str, &str); 7] = [
+    (USAGE_READ, "read and check usage and entitlements"),
+    (USAGE_WRITE, "consume, reserve, record and correct usage"),
+    (ACCOUNTS_READ, "read accounts and their subscriptions"),
+    (ACCOUNTS_WRITE, "create, change and suspend accounts"),
+    (KEYS_WRITE, "list, create and revoke API keys"),
+    (BILLING_WRITE, "grant plans and credits, and agree on limits of one account"),
+    (CATALOG_READ, "read plans and meters"),
+];
+
+/// Refuses scopes that nobody knows.
+pub(super) fn must_be_known(scopes: &[Name]) -> Result<(), AppError> {
+    let is_known = |scope: &&Name| ALL.iter().any(|(known, _)| *known == scope.as_str());
+    match scopes.iter().find(|scope| !is_known(scope)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let known: Vec<String> = ALL.iter().map(|(scope, _)| format!("`{scope}`")).collect();
+            let message = format!("No scope is called `{unknown}`. Known are {}.", known.join(", "));
+            Err(AppError::invalid("scopes", message))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What is done without anybody asking: a few duties, each again and again, for as long as the server runs.
+//!
+//! Start at [`start`]. A duty is a plain function that does what is due and returns; running it twice, or on two nodes at
+//! once, does no harm. One that fails is told once in the log, tried again at its next turn, and never stops the others.
+
+mod roll_up_usage;
+mod settle_expired;
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use roll_up_usage::scoped_usage;
+
+use crate::{App, AppError, billing, idempotency, identity};
+
+/// How often it is looked whether a duty has its turn.
+const PULSE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Duty {
+    EndDueGrants,
+    SettleExpired,
+    NoteLastUse,
+    RollUpUsage,
+    DeleteExpiredAnswers,
+}
+
+impl Duty {
+    const ALL: [Duty; 5] =
+        [Duty::EndDueGrants, Duty::SettleExpired, Duty::NoteLastUse, Duty::RollUpUsage, Duty::DeleteExpiredAnswers];
+
+    fn name(self) -> &'static str {
+        match self {
+            Duty::EndDueGrants => "end_due_grants",
+            Duty::SettleExpired => "settle_expired_reservations",
+            Duty::NoteLastUse => "note_last_use_of_keys",
+            Duty::RollUpUsage => "roll_up_usage",
+            Duty::DeleteExpiredAnswers => "delete_expired_answers",
+        }
+    }
+
+    fn every(self) -> Duration {
+        Duration::from_secs(match self {
+            Duty::EndDueGrants => 5,
+            Duty::SettleExpired => 2,
+            Duty::NoteLastUse => 15,
+            Duty::RollUpUsage => 10,
+            Duty::DeleteExpiredAnswers => 60,
+        })
+    }
+
+    async fn run(self, app: &App) -> Result<(), AppError> {
+        match self {
+            Duty::EndDueGrants => billing::end_due_grants::end_due_grants(app).await,
+            Duty::SettleExpired => settle_expired::settle_expired(app).await,
+            Duty::NoteLastUse => identity::note_last_use::note_last_use(app).await,
+            Duty::RollUpUsage => roll_up_usage::roll_up_usage(app).await,
+            Duty::DeleteExpiredAnswers => idempotency::delete_expired(app).await,
+        }
+    }
+}
+
+/// The running duties. Dropping it ends them after the one at work; [`Jobs::stop`] waits for that.
+#[derive(Debug)]
+pub struct Jobs {
+    stop: watch::Sender<bool>,
+    runner: JoinHandle<()>,
+}
+
+/// Starts all duties.
+pub fn start(app: App) -> Jobs {
+    let (stop, stopped) = watch::channel(false);
+    Jobs { stop, runner: tokio::spawn(run(app, stopped)) }
+}
+
+impl Jobs {
+    /// Lets the duty at work come to its end, writes what is only in memory, and begins no more.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.runner.await {
+            tracing::error!(%error, "the jobs did not end by themselves");
+        }
+    }
+}
+
+/// Does everything that is due, once: after the development clock was moved, and in tests.
+pub async fn run_now(app: &App) -> Result<(), AppError> {
+    for duty in Duty::ALL {
+        duty.run(app).await?;
+    }
+    Ok(())
+}
+
+/// A duty's next turn, and whether its last one failed.
+struct Turn {
+    duty: Duty,
+    next: Instant,
+    failing: bool,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "turns are durations of this process; what is due goes by the app's clock"
+)]
+async fn run(app: App, mut stopped: watch::Receiver<bool>) {
+    let mut turns = Duty::ALL.map(|duty| Turn { duty, next: Instant::now(), failing: false });
+    loop {
+        for turn in &mut turns {
+            if turn.next <= Instant::now() && !is_stopped(&stopped) {
+                take(&app, turn).await;
+                turn.next = Instant::now() + turn.duty.every();
+            }
+        }
+        let _ = tokio::time::timeout(PULSE, stopped.changed()).await;
+        if is_stopped(&stopped) {
+            break;
+        }
+    }
+    let mut last = Turn { duty: Duty::NoteLastUse, next: Instant::now(), failing: false };
+    take(&app, &mut last).await;
+}
+
+/// Told to, or whoever could tell is gone.
+fn is_stopped(stopped: &watch::Receiver<bool>) -> bool {
+    *stopped.borrow() || stopped.has_changed().is_err()
+}
+
+/// Runs a duty in a task of its own, so that a panic ends no more than its turn.
+async fn take(app: &App, turn: &mut Turn) {
+    let (name, app, duty) = (turn.duty.name(), app.clone(), turn.duty);
+    let outcome = tokio::spawn(async move { duty.run(&app).await }).await;
+    let failure = match outcome {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(panicked) => Some(panicked.to_string()),
+    };
+    let told = if failure.is_some() { "failed" } else { "done" };
+    metrics::counter!("tollway_duties_total", "duty" => name, "outcome" => told).increment(1);
+    match failure {
+        Some(error) if !turn.failing => tracing::error!(duty = name, error, "a duty failed and will be tried again"),
+        None if turn.failing => tracing::info!(duty = name, "the duty works again"),
+        _ => {}
+    }
+    turn.failing = told == "failed";
+}
