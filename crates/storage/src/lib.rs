@@ -4,6 +4,7 @@
 //! one file a table family, its SQL written once for both engines. [`ledger::Ledger`] is the hot path: it gathers waiting
 //! commands, judges them by `domain::ledger` and writes a batch in one transaction. No rule of the product lives here.
 
+pub mod benchmark;
 pub mod clock;
 pub mod database;
 pub mod entropy;

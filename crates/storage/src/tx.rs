@@ -3,9 +3,10 @@
 //! SQL is written with `$1`, `$2`, …; SQLite is given the same text with `?1`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use domain::ids::AccountId;
+use parking_lot::Mutex;
 
 use crate::StorageError;
 use crate::value::{Row, Value};
@@ -107,9 +108,20 @@ impl<'c> Tx<'c> {
     }
 }
 
-/// `$1` as SQLite's `?1`; the texts are few and short, and prepared statements are cached by them.
-pub(crate) fn numbered(sql: &str) -> String {
-    sql.replace('$', "?")
+/// `$1` as SQLite's `?1`. The statements are few; each is written over once.
+pub(crate) fn numbered(sql: &'static str) -> Arc<str> {
+    static WRITTEN: LazyLock<Mutex<HashMap<&'static str, Arc<str>>>> = LazyLock::new(Mutex::default);
+    WRITTEN.lock().entry(sql).or_insert_with(|| Arc::from(sql.replace('$', "?"))).clone()
+}
+
+/// Where each column of a statement's rows is; the same as long as the schema is.
+fn columns_of(sql: &'static str, statement: &rusqlite::Statement<'_>) -> Arc<HashMap<String, usize>> {
+    static FOUND: LazyLock<Mutex<HashMap<&'static str, Arc<HashMap<String, usize>>>>> = LazyLock::new(Mutex::default);
+    let find = || {
+        let names = statement.column_names().enumerate().map(|(place, name)| (name.to_owned(), place));
+        Arc::new(names.collect())
+    };
+    FOUND.lock().entry(sql).or_insert_with(find).clone()
 }
 
 fn query_sqlite(
@@ -118,9 +130,7 @@ fn query_sqlite(
     values: &[Value],
 ) -> Result<Vec<Row>, StorageError> {
     let mut statement = connection.prepare_cached(&numbered(sql))?;
-    let names: HashMap<String, usize> =
-        statement.column_names().enumerate().map(|(place, name)| (name.to_owned(), place)).collect();
-    let (columns, width) = (Arc::new(names), statement.column_count());
+    let (columns, width) = (columns_of(sql, &statement), statement.column_count());
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
     let mut decoded = Vec::new();
     while let Some(row) = rows.next()? {

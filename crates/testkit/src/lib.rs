@@ -6,3 +6,4 @@
 pub mod nginx;
 pub mod parts;
 pub mod postgres;
+pub mod server;

@@ -1,5 +1,6 @@
 //! The commands behind `cargo xtask`, one file a command. Development only: nothing here is part of the product.
 
+mod bench;
 mod postgres;
 mod step;
 mod test;
@@ -24,6 +25,8 @@ enum Command {
     Tidy,
     /// Start a temporary PostgreSQL server for tests that are run by hand, and keep it until Ctrl-C.
     Postgres,
+    /// Measure the server beside its own no-op, and print ratios.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Postgres => postgres::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

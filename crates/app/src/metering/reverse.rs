@@ -1,6 +1,6 @@
 //! Voids an event, or corrects what it counted. The original stays.
 
-use domain::ids::EventId;
+use domain::ids::{EventId, ReservationId};
 use domain::ledger::{Action, EventAction, Original};
 use domain::name::Name;
 use domain::quantity::Quantity;
@@ -26,6 +26,8 @@ pub async fn reverse(
     let row = app.ledger.event(id).await?.ok_or_else(unknown)?;
     let original = Original {
         event: id,
+        reservation: row
+            .parsed_or_null("reservation_id", |text| ReservationId::from_own_text(account, text))?,
         postings: rows::decode_postings(row.text("postings")?)?,
         draws: rows::decode_draws(row.text("draws")?)?,
         reversed_by: row.parsed_or_null("reversed_by", |text| EventId::from_own_text(account, text))?,

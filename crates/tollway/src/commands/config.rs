@@ -1,0 +1,75 @@
+//! `tollway config check|reference`: what is wrong with the configuration, and what there is to configure.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use crate::config::settings::{Kind, SETTINGS, variable};
+use crate::{Common, wiring};
+
+#[derive(clap::Subcommand)]
+pub enum ConfigCommand {
+    /// Read the file and the environment and explain every mistake with its place.
+    Check,
+    /// Print every setting with its variable and default, as Markdown.
+    Reference,
+}
+
+pub fn run(common: &Common, command: ConfigCommand) -> Result<ExitCode, String> {
+    match command {
+        ConfigCommand::Check => {
+            let config = wiring::configuration(common, Vec::new())?;
+            let source = wiring::catalog_source(&config)?;
+            if let Err(mistakes) = domain::catalog::parse(&source) {
+                let name = wiring::catalog_name(&config);
+                let count = mistakes.len();
+                return Err(format!("{name} has {count} mistakes; `tollway catalog check` explains them."));
+            }
+            println!("The configuration is right.");
+        }
+        ConfigCommand::Reference => print!("{}", reference()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The reference that `docs/configuration.md` holds.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nSettings are read from `tollway.toml`, then from the environment, then from the command line; later ones win.\nA setting with a dot lives in a table: `ledger.lanes` is `lanes` under `[ledger]`.\n\n| setting | variable | value | default | what it does |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for setting in SETTINGS {
+        let variable = match setting.secret {
+            true => format!("`{0}`, `{0}_FILE`", variable(setting.name)),
+            false => format!("`{}`", variable(setting.name)),
+        };
+        let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{}` | {variable} | {} | {default} | {} |", setting.name, value(setting.kind), setting.help);
+    }
+    text.push_str(
+        "\nOne limit of one plan is overridden by `TOLLWAY_LIMIT_<PLAN>_<METER>_<WINDOW>`, for example\n`TOLLWAY_LIMIT_PRO_REQUESTS_PERIOD=20000`. It becomes a version of the plan when the server starts.\n",
+    );
+    text
+}
+
+fn value(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "text".into(),
+        Kind::Listen => "address:port".into(),
+        Kind::Url => "URL".into(),
+        Kind::Flag => "true or false".into(),
+        Kind::Count(least, most) => format!("{least} to {most}"),
+        Kind::Word(words) => words.join(" or "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_checked_in_reference_is_current() {
+        let checked_in = include_str!("../../../../docs/configuration.md");
+        assert!(
+            checked_in == super::reference(),
+            "docs/configuration.md is stale; run `cargo run -- config reference > docs/configuration.md`"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! What `serve --dev` makes and prints: a demo customer, keys, and lines to paste.
+
+use app::identity::{KeyOwner, NewKey, authenticate, issue_key};
+use app::{AccountRef, App};
+use domain::ids::AccountId;
+use serde_json::json;
+use storage::records::settings;
+use storage::{StorageError, Tx};
+
+use crate::config::Config;
+
+/// Development keys are kept in plain text, so that a restart prints the same ones. Nowhere else is a secret kept.
+const KEYS: &str = "development_keys";
+const DEMO_CUSTOMER: &str = "demo";
+
+pub struct Demo {
+    url: String,
+    service_key: String,
+    account: AccountId,
+    api_key: String,
+}
+
+/// Makes the demo customer and the keys, or finds them.
+pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
+    let said = |error: app::AppError| error.to_string();
+    let account = app::accounts::resolve_or_create(app, &AccountRef::External(DEMO_CUSTOMER.into())).await.map_err(said)?;
+    let read = |tx: &mut Tx<'_>| settings::get(tx, KEYS);
+    let kept = app.database.read::<_, StorageError, _>("development_keys", read).await.map_err(|error| error.to_string())?;
+    let kept = kept.and_then(|text| serde_json::from_str::<(String, String)>(&text).ok());
+    let (service_key, api_key) = match kept {
+        Some(keys) if authenticate(app, &keys.0).await.is_ok() && authenticate(app, &keys.1).await.is_ok() => keys,
+        _ => make_keys(app, account).await?,
+    };
+    Ok(Demo { url: format!("http://{}", config.listen), service_key, account, api_key })
+}
+
+async fn make_keys(app: &App, account: AccountId) -> Result<(String, String), String> {
+    let named = |name: &str| NewKey { name: name.into(), ..NewKey::default() };
+    let service = issue_key(app, KeyOwner::Service, named("Development")).await.map_err(|error| error.to_string())?;
+    let own = issue_key(app, KeyOwner::Account(account), named("Demo")).await.map_err(|error| error.to_string())?;
+    let keys = (service.1.reveal().to_owned(), own.1.reveal().to_owned());
+    let text = json!([keys.0, keys.1]).to_string();
+    let write = move |tx: &mut Tx<'_>| settings::put(tx, KEYS, &text);
+    app.database.write::<_, StorageError, _>("keep_development_keys", write).await.map_err(|error| error.to_string())?;
+    Ok(keys)
+}
+
+impl Demo {
+    /// One line for programs; what does not exist yet is null.
+    pub fn json_line(&self) -> String {
+        json!({
+            "url": self.url,
+            "service_key": self.service_key,
+            "account": self.account.to_string(),
+            "api_key": self.api_key,
+            "superadmin": null,
+            "stripe_url": null,
+            "model_url": null,
+        })
+        .to_string()
+    }
+
+    /// For people.
+    pub fn welcome(&self) -> String {
+        let Self { url, service_key, account, api_key } = self;
+        format!(
+            "Tollway is ready at {url} (development: keys are printed, the clock can be moved)
+
+  Service key      {service_key}
+  Demo account     {account} (external id {DEMO_CUSTOMER:?})
+  Its API key      {api_key}
+  API reference    {url}/docs
+
+Count one request of your own user 42, who gets an account by it:
+
+  curl -sS {url}/api/v1/usage/consume -H 'Authorization: Bearer {service_key}' \\
+    -H 'Content-Type: application/json' -d '{{\"external_id\": \"user-42\", \"meter\": \"requests\", \"quantity\": 1}}'
+
+A model call with the account's own key; tokens and cost are counted too:
+
+  curl -sS {url}/api/v1/usage/consume -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
+    -d '{{\"model\": \"small\", \"prompt_tokens\": 1200, \"completion_tokens\": 300}}'
+
+How the demo account stands:
+
+  curl -sS {url}/api/v1/usage -H 'Authorization: Bearer {api_key}'
+
+Put user 42 on the plan pro:
+
+  curl -sS -X POST {url}/api/v1/accounts -H 'Authorization: Bearer {service_key}' \\
+    -H 'Content-Type: application/json' -d '{{\"external_id\": \"user-42\", \"name\": \"User 42\"}}'
+  curl -sS -X PUT {url}/api/v1/accounts/{account}/grant -H 'Authorization: Bearer {service_key}' \\
+    -H 'Content-Type: application/json' -d '{{\"plan\": \"pro\"}}'
+
+Stop with Ctrl-C."
+        )
+    }
+}

@@ -1,0 +1,72 @@
+//! `tollway doctor`: what would stop this server in production, and what to do about each.
+
+use std::process::ExitCode;
+
+use storage::records::{api_keys, catalogs};
+use storage::{DatabaseUrl, StorageError, Tx};
+
+use crate::{Common, wiring};
+
+struct Finding {
+    stops: bool,
+    text: String,
+}
+
+pub async fn run(common: &Common) -> Result<ExitCode, String> {
+    let config = wiring::configuration(common, Vec::new())?;
+    let mut findings = Vec::new();
+    let mut note = |stops: bool, text: String| findings.push(Finding { stops, text });
+    match &config.public_url {
+        None => note(true, "public_url is not set: upgrade links would name the address the server listens on.".into()),
+        Some(url) if url.starts_with("http://") && !url.contains("localhost") && !url.contains("127.0.0.1") => {
+            note(true, format!("public_url is {url}: keys would travel unencrypted. Use https:// and a reverse proxy."));
+        }
+        Some(_) => {}
+    }
+    if config.listen.ip().is_loopback() {
+        note(false, format!("The server listens on {} alone; only a proxy on this machine reaches it.", config.listen));
+    }
+    if let Err(mistakes) = wiring::catalog_source(&config).map(|source| domain::catalog::parse(&source)) {
+        note(true, mistakes);
+    }
+    if let DatabaseUrl::Postgres(url) = &config.database
+        && !url.contains("@localhost")
+        && !url.contains("@127.0.0.1")
+    {
+        note(false, "The connection to PostgreSQL is not encrypted; keep it inside a private network.".into());
+    }
+    match wiring::open(&config, false).await {
+        Err(error) => note(true, error),
+        Ok(app) => {
+            let read = |tx: &mut Tx<'_>| Ok::<_, StorageError>((catalogs::latest(tx)?, api_keys::has_service_key(tx)?));
+            match app.database.read("doctor", read).await {
+                Err(error) => note(true, error.to_string()),
+                Ok((catalog, has_key)) => {
+                    match catalog {
+                        None => note(true, "No catalog is in force; the first `tollway serve` applies the configured one.".into()),
+                        Some(catalog) if catalog.catalog.default_plan.is_none() => {
+                            note(false, "The catalog names no default plan: customers without a plan are denied everything.".into());
+                        }
+                        Some(_) => {}
+                    }
+                    if !has_key {
+                        note(true, "There is no service key; make one with `tollway keys create`.".into());
+                    }
+                }
+            }
+            app.database.close().await;
+        }
+    }
+    report(&findings)
+}
+
+fn report(findings: &[Finding]) -> Result<ExitCode, String> {
+    for finding in findings {
+        println!("{} {}", if finding.stops { "stops:" } else { "note: " }, finding.text);
+    }
+    if findings.iter().any(|finding| finding.stops) {
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("Nothing stops this server.");
+    Ok(ExitCode::SUCCESS)
+}

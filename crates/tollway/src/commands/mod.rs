@@ -1,0 +1,10 @@
+//! One file a subcommand.
+
+pub mod catalog;
+pub mod config;
+pub mod development;
+pub mod doctor;
+pub mod keys;
+pub mod ledger;
+pub mod migrate;
+pub mod serve;

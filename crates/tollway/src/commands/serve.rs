@@ -1,0 +1,115 @@
+//! `tollway serve`: opens everything, serves until it is told to stop, then finishes what it has begun.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use app::App;
+use app::catalog::{apply_catalog, preview_catalog};
+use storage::records::catalogs;
+use storage::{StorageError, Tx};
+use tokio::net::TcpListener;
+use web::{Measurements, WebState};
+
+use super::development;
+use crate::config::Config;
+use crate::{Common, logging, wiring};
+
+#[derive(clap::Args)]
+pub struct ServeArguments {
+    /// Development: a demo customer, keys that are printed, a clock that can be moved. Never in production.
+    #[arg(long)]
+    dev: bool,
+    /// With --dev: print one line of JSON when ready, for programs.
+    #[arg(long, requires = "dev")]
+    json: bool,
+    /// Address and port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Mount what the benchmark measures against.
+    #[arg(long, hide = true, requires = "dev")]
+    benchmark: bool,
+}
+
+pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode, String> {
+    let mut named: Vec<_> = arguments.listen.clone().map(|listen| ("listen", listen)).into_iter().collect();
+    if arguments.dev && !std::env::vars().any(|(name, _)| name == "TOLLWAY_LOG") {
+        named.push(("log", "text".into()));
+    }
+    let mut config = wiring::configuration(common, named)?;
+    if arguments.dev && !std::env::vars().any(|(name, _)| name == "TOLLWAY_LOG_LEVEL") {
+        config.log_level = "warn".into();
+    }
+    logging::start(config.json_logs, &config.log_level);
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        format!("{} cannot be listened on: {error}. Stop what uses it, or name another with --listen.", config.listen)
+    })?;
+    config.listen = listener.local_addr().map_err(|error| error.to_string())?;
+    let app = wiring::open(&config, arguments.dev).await?;
+    put_catalog_in_force(&app, &config, arguments.dev).await?;
+    if arguments.dev {
+        let demo = development::prepare(&app, &config).await?;
+        let shown = if arguments.json { demo.json_line() } else { demo.welcome() };
+        // Whoever reads the other end may have left; the server serves all the same.
+        let _ = writeln!(std::io::stdout(), "{shown}");
+    } else {
+        tracing::info!(url = %app.settings.public_url, listen = %config.listen, "ready");
+    }
+    serve(app, listener, arguments.benchmark).await
+}
+
+async fn serve(app: App, listener: TcpListener, benchmark: bool) -> Result<ExitCode, String> {
+    let jobs = app::jobs::start(&app);
+    let measurements = Measurements::install();
+    let mut state = WebState::new(app.clone(), measurements);
+    state.benchmark = benchmark;
+    let readiness = state.readiness.clone();
+    let stop = async move {
+        told_to_stop().await;
+        tracing::info!("stopping: no new connections, finishing what is under way");
+        readiness.drain();
+    };
+    let served = web::serve(listener, Arc::new(state), stop).await;
+    jobs.stop().await;
+    app.database.close().await;
+    served.map_err(|error| format!("The server stopped: {error}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The first start applies the configured catalog, and development always does. Otherwise a changed file is only
+/// reported: what customers notice is applied on purpose, by `tollway catalog apply`.
+async fn put_catalog_in_force(app: &App, config: &Config, development: bool) -> Result<(), String> {
+    let source = wiring::catalog_source(config)?;
+    let name = wiring::catalog_name(config);
+    let read = |tx: &mut Tx<'_>| catalogs::latest(tx);
+    let in_force = app.database.read::<_, StorageError, _>("catalog_in_force", read).await;
+    let in_force = in_force.map_err(|error| error.to_string())?;
+    let to_apply = match &in_force {
+        Some(in_force) if !development => in_force.source.as_str(),
+        _ => source.as_str(),
+    };
+    let with_place = |error: app::catalog::CatalogError| format!("{name} cannot be used:\n{error}");
+    let applied = apply_catalog(app, to_apply, &config.limit_settings).await.map_err(with_place)?;
+    for change in applied.changes.iter().filter(|_| in_force.is_some()) {
+        tracing::warn!(%change, "the catalog has changed; new subscribers get it, others stay where they are");
+    }
+    if !development && in_force.is_some_and(|in_force| in_force.source != source) {
+        let preview = preview_catalog(app, &source, &config.limit_settings).await.map_err(with_place)?;
+        for change in &preview.changes {
+            tracing::warn!(%change, "{name} differs from the catalog in force; `tollway catalog apply` applies it");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! `cargo xtask bench`: what a durable, exact consume costs beside the same server's request that does nothing.
+//!
+//! Everything is measured in one run on one machine and told as ratios. Each figure is measured between two
+//! measurements of the no-op, so that a machine that speeds up or slows down meanwhile does not change the ratio.
+
+mod load;
+mod server;
+
+use std::time::Duration;
+
+use load::{Body, Measured, Stretch};
+use parts::cluster::Cluster;
+use server::Server;
+
+const CONNECTIONS: u64 = 64;
+const HOT_LIMIT: u64 = 2_000;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Seconds for each figure.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Accounts that the load is spread over.
+    #[arg(long, default_value_t = 100_000)]
+    accounts: u64,
+    /// Measure again with a million accounts and this many events in the tables (10000000 for the full run).
+    #[arg(long, default_value_t = 0)]
+    events: u64,
+    /// Leave PostgreSQL out.
+    #[arg(long)]
+    sqlite_only: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), String> {
+    let built = std::process::Command::new("cargo").args(["build", "--release", "--package", "tollway"]).status();
+    if !built.is_ok_and(|status| status.success()) {
+        return Err("The server could not be built.".into());
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    println!("| database | what | per second | of the no-op | p50 ms | p99 ms |");
+    println!("| --- | --- | ---: | ---: | ---: | ---: |");
+    runtime.block_on(measure("SQLite", None, arguments))?;
+    if arguments.sqlite_only {
+        return Ok(());
+    }
+    let Some(programs) = parts::named(parts::POSTGRES).and_then(parts::Part::find) else {
+        println!("PostgreSQL is not installed; `cargo xtask test --install` installs it.");
+        return Ok(());
+    };
+    let cluster = Cluster::create(&programs).map_err(|error| error.to_string())?;
+    runtime.block_on(measure("PostgreSQL", Some(&cluster.url()), arguments))
+}
+
+/// One database: every figure in turn.
+struct Bench<'a> {
+    database: &'a str,
+    server: &'a Server,
+    stretch: Stretch,
+    accounts: u64,
+}
+
+async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Result<(), String> {
+    let server = Server::start(url)?;
+    let idle_mb = server.memory_mb();
+    let stretch =
+        Stretch { connections: CONNECTIONS, duration: Duration::from_secs(arguments.seconds), requests: u64::MAX };
+    let seed =
+        format!("{{\"accounts_from\":0,\"accounts_to\":{},\"events_from\":0,\"events_to\":0}}", arguments.accounts);
+    server.post("/api/v1/benchmark/seed", &seed).await?;
+    let bench = Bench { database, server: &server, stretch, accounts: arguments.accounts };
+    bench.no_op_warm_up().await?;
+    bench.hold_account_exhausted().await?;
+    let consume = bench.consume_body(arguments.accounts);
+    let spread = bench.row("consume, durable, spread out", "/api/v1/usage/consume", &consume).await?;
+    let hot = bench.row("consume, durable, one account", "/api/v1/usage/consume", &hot_body).await?;
+    bench.row("denial from memory", "/api/v1/usage/consume", &denied_body).await?;
+    let check = bench.consume_body(1_000);
+    bench.row("check", "/api/v1/usage/check", &check).await?;
+    println!("| {database} | one account beside spread out | | {:.0} % | | |", 100.0 * hot.rate() / spread.rate());
+    bench.reference(&spread).await?;
+    if arguments.events > 0 {
+        bench.flat_cost(arguments.events).await?;
+    }
+    println!(
+        "| {database} | memory when ready / after the run | {idle_mb:.0} MB / {:.0} MB | | | |",
+        server.memory_mb()
+    );
+    Ok(())
+}
+
+/// A different account each time, in an order without pattern.
+fn scattered(number: u64, accounts: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % accounts
+}
+
+fn hot_body(_: u64, _: u64) -> String {
+    "{\"external_id\":\"bench-hot\",\"meter\":\"requests\",\"quantity\":1}".into()
+}
+
+fn denied_body(_: u64, _: u64) -> String {
+    "{\"external_id\":\"bench-exhausted\",\"meter\":\"requests\",\"quantity\":1}".into()
+}
+
+impl Bench<'_> {
+    fn consume_body(&self, accounts: u64) -> impl Fn(u64, u64) -> String + Sync + use<> {
+        move |_, number| {
+            let account = scattered(number, accounts);
+            format!("{{\"external_id\":\"bench-{account}\",\"meter\":\"requests\",\"quantity\":1}}")
+        }
+    }
+
+    async fn post(&self, path: &str, body: Body<'_>, stretch: Stretch) -> Result<Measured, String> {
+        let measured = load::post(&self.server.address, &self.server.service_key, path, body, stretch).await?;
+        if measured.failed > 0 {
+            return Err(format!("{path}: {} answers were neither accepted nor denied", measured.failed));
+        }
+        Ok(measured)
+    }
+
+    async fn no_op(&self) -> Result<Measured, String> {
+        let body = self.consume_body(self.accounts);
+        self.post("/api/v1/noop", &body, self.stretch).await
+    }
+
+    async fn no_op_warm_up(&self) -> Result<(), String> {
+        let measured = self.no_op().await?;
+        print_row(self.database, "no-op, same authentication and body", &measured, 1.0);
+        Ok(())
+    }
+
+    /// Measures between two no-ops, after a warm-up, and prints the ratio to their mean.
+    async fn row(&self, what: &str, path: &str, body: Body<'_>) -> Result<Measured, String> {
+        self.post(path, body, self.stretch).await?;
+        let before = self.no_op().await?;
+        let measured = self.post(path, body, self.stretch).await?;
+        let after = self.no_op().await?;
+        print_row(self.database, what, &measured, measured.rate() / ((before.rate() + after.rate()) / 2.0));
+        Ok(measured)
+    }
+
+    /// An account that has used all of its plan, and one with room for the run.
+    async fn hold_account_exhausted(&self) -> Result<(), String> {
+        let made = self.server.post("/api/v1/accounts", "{\"external_id\":\"bench-hot\",\"name\":\"Hot\"}").await?;
+        let id = made.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned();
+        self.server.post("/api/v1/benchmark/unlimited", &format!("{{\"account\":\"{id}\"}}")).await?;
+        let all = "{\"external_id\":\"bench-exhausted\",\"meter\":\"requests\",\"quantity\":1000}";
+        self.server.post("/api/v1/usage/consume", all).await.map(|_| ())
+    }
+
+    /// The usual way, for its speed and for how far it lets callers past a limit.
+    async fn reference(&self, spread: &Measured) -> Result<(), String> {
+        self.server.post("/api/v1/benchmark/clear", "{}").await?;
+        let accounts = self.accounts;
+        let body = move |_: u64, number: u64| {
+            format!("{{\"account\":\"bench-{}\",\"limit\":1000000}}", scattered(number, accounts))
+        };
+        let measured = self.post("/api/v1/benchmark/reference", &body, self.stretch).await?;
+        let what = "reference: read, compare, write";
+        println!(
+            "| {} | {what} | {:.0} | consume is {:.1} times as fast | {:.2} | {:.2} |",
+            self.database,
+            measured.rate(),
+            spread.rate() / measured.rate(),
+            measured.percentile_ms(0.5),
+            measured.percentile_ms(0.99)
+        );
+        let one = |_: u64, _: u64| format!("{{\"account\":\"bench-one\",\"limit\":{HOT_LIMIT}}}");
+        let most = Stretch { duration: Duration::from_secs(120), requests: HOT_LIMIT * 50, ..self.stretch };
+        let past = self.post_until_denied(&one, most).await?;
+        println!("| {} | reference: let through on a limit of {HOT_LIMIT} | {past} | | | |", self.database);
+        Ok(())
+    }
+
+    async fn post_until_denied(&self, body: Body<'_>, most: Stretch) -> Result<u64, String> {
+        let mut accepted = 0;
+        loop {
+            let slice = Stretch { duration: Duration::from_secs(3), ..most };
+            let measured = self.post("/api/v1/benchmark/reference", body, slice).await?;
+            accepted += measured.accepted;
+            if measured.denied > 0 || accepted > most.requests {
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// The same figures with a thousand accounts, with a million, and with a long history.
+    async fn flat_cost(&self, events: u64) -> Result<(), String> {
+        let few = self.consume_body(1_000);
+        let small = self.row("consume over 1,000 accounts, short history", "/api/v1/usage/consume", &few).await?;
+        let seed = format!(
+            "{{\"accounts_from\":{},\"accounts_to\":1000000,\"events_from\":1,\"events_to\":{events}}}",
+            self.accounts
+        );
+        self.server.post("/api/v1/benchmark/seed", &seed).await?;
+        let again = self.row("consume over 1,000 accounts, long history", "/api/v1/usage/consume", &few).await?;
+        let many = self.consume_body(1_000_000);
+        let large = self.row("consume over 1,000,000 accounts, long history", "/api/v1/usage/consume", &many).await?;
+        let percent = |measured: &Measured| 100.0 * measured.rate() / small.rate();
+        println!("| {} | long beside short history | | {:.0} % | | |", self.database, percent(&again));
+        println!("| {} | 1,000,000 beside 1,000 accounts | | {:.0} % | | |", self.database, percent(&large));
+        Ok(())
+    }
+}
+
+fn print_row(database: &str, what: &str, measured: &Measured, ratio: f64) {
+    println!(
+        "| {database} | {what} | {:.0} | {:.0} % | {:.2} | {:.2} |",
+        measured.rate(),
+        ratio * 100.0,
+        measured.percentile_ms(0.5),
+        measured.percentile_ms(0.99)
+    );
+}
