@@ -8,10 +8,10 @@ use super::balance::{Place, Posting};
 use super::book::{Book, NotLoaded, place, reached};
 use super::command::{Action, Amount, Command, Original};
 use super::credit::{Credit, Draw};
-use super::judge::{Fault, Movement, Side, judge, merged};
+use super::judge::{Fault, Movement, Side, check_sum, judge, merged};
 use super::outcome::{Accepted, Crossing, Denial, DenialReason, Event, EventAction, LimitState, Outcome, Refusal};
 use super::reservation::{OnExpiry, Reservation, ReservationState};
-use super::settle::{Settlement, commit, expire, release};
+use super::settle::{Settlement, commit, expire, release, with_reservation};
 use super::terms::Standing;
 use super::{FUTURE_RECORD_MICROS, OLDEST_RECORD_MICROS};
 
@@ -115,7 +115,7 @@ fn settle(
             event.reservation = Some(reservation.id);
             event.estimated = estimated;
             book.put_reservation(*reservation);
-            accept(book, command, event, movement)
+            accept(book, command, event, *movement)
         }
     }
 }
@@ -148,7 +148,9 @@ fn set_level(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcom
             if when < balance.observed_at {
                 event.ignored = true;
             } else {
-                postings.push(Posting { place, used: level - balance.used, reserved: 0, credited: 0 });
+                let change = level - balance.used;
+                check_sum(meter, balance, change)?;
+                postings.push(Posting { place, used: change, reserved: 0, credited: 0 });
             }
         }
     }
@@ -182,9 +184,9 @@ fn adjust(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcome, 
         for terms in &terms.places {
             let window = Window::containing(terms.window, book.terms.anchor, at);
             let Some(place) = place(meter, terms, &command.scopes, window) else { continue };
-            let used = book.balance(&place)?.used;
-            let change = amount.max(-used.max(0));
-            used.checked_add(change).ok_or_else(|| Refusal::TooLarge(meter.clone()))?;
+            let balance = book.balance(&place)?;
+            let change = amount.max(-balance.used.max(0));
+            check_sum(meter, balance, change)?;
             postings.push(Posting { place, used: change, reserved: 0, credited: 0 });
         }
     }
@@ -201,8 +203,9 @@ fn reverse(book: &mut Book, command: &Command, original: &Original, at: Timestam
         return Err(Refusal::AlreadyReversed(by).into());
     }
     let corrected = merged(&command.amounts)?;
+    let total = whole_of(book, original)?;
     let mut postings = Vec::new();
-    for posting in &original.postings {
+    for posting in &total.postings {
         let meter = &posting.place.meter;
         // A correction leaves the meters it does not name as they were.
         let unnamed = if corrected.is_empty() { 0 } else { posting.used };
@@ -210,21 +213,31 @@ fn reverse(book: &mut Book, command: &Command, original: &Original, at: Timestam
         if now < 0 {
             return Err(Refusal::NegativeQuantity(meter.clone()).into());
         }
-        let used = book.balance(&posting.place)?.used;
-        let change = (now - posting.used).max(-used.max(0));
-        used.checked_add(change).ok_or_else(|| Refusal::TooLarge(meter.clone()))?;
+        let balance = book.balance(&posting.place)?;
+        let change = now.checked_sub(posting.used).ok_or_else(|| Refusal::TooLarge(meter.clone()))?;
+        let change = change.max(-balance.used.max(0));
+        check_sum(meter, balance, change)?;
         // A void gives drawn credits back; a correction keeps them, since most of the usage stands.
         let credited = if corrected.is_empty() { -posting.credited } else { 0 };
         postings.push(Posting { place: posting.place.clone(), used: change, reserved: 0, credited });
     }
     let draws = if corrected.is_empty() {
-        original.draws.iter().map(|draw| Draw { amount: -draw.amount, ..draw.clone() }).collect()
+        total.draws.iter().map(|draw| Draw { amount: -draw.amount, ..draw.clone() }).collect()
     } else {
         Vec::new()
     };
     let mut event = event(command, EventAction::Reverse, at, command.amounts.clone());
     event.reverses = Some(original.event);
     accept(book, command, event, Movement { postings, draws, ..Movement::default() })
+}
+
+/// What the original has moved; for a commit, together with what its reservation had moved before.
+fn whole_of(book: &Book, original: &Original) -> Result<Movement, Refusal> {
+    let own = Movement { postings: original.postings.clone(), draws: original.draws.clone(), ..Movement::default() };
+    match original.reservation {
+        Some(id) => Ok(with_reservation(own, book.reservation(id).ok_or(Refusal::ReservationUnknown)?)),
+        None => Ok(own),
+    }
 }
 
 fn standing(book: &Book) -> Option<Denial> {
@@ -267,10 +280,10 @@ fn event(command: &Command, action: EventAction, at: Timestamp, amounts: Vec<Amo
 /// Moves the book and answers with how the limits stand.
 fn accept(book: &mut Book, command: &Command, mut event: Event, movement: Movement) -> Result<Outcome, Fault> {
     let Movement { postings, draws, late, would_deny, .. } = movement;
+    book.draw(&draws)?;
     for posting in &postings {
         book.post(posting);
     }
-    book.draw(&draws);
     let crossed = note_crossings(book, &postings, event.at)?;
     let limits = states_after(book, command, &postings, event.at)?;
     event.late = late;

@@ -29,10 +29,15 @@ pub struct Book {
     changed_credits: BTreeSet<CreditId>,
 }
 
-/// A store forgot to load a balance before judging by it. Judging by zero instead would let usage past its limit.
+/// A store forgot to load what a command is judged by. Judging by zero instead would let usage past its limit, and lose
+/// what is given back.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the balance {0:?} was not loaded before a command was judged by it")]
-pub struct NotLoaded(pub Place);
+pub enum NotLoaded {
+    #[error("the balance {0:?} was not loaded before a command was judged by it")]
+    Balance(Place),
+    #[error("the credit {0} was not loaded before a command gave back to it")]
+    Credit(CreditId),
+}
 
 /// What a batch must write for one account.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +70,31 @@ impl Book {
         self.reservations.insert(reservation.id, reservation);
     }
 
+    /// Puts the credits that can be drawn from. Those that [`Book::missing_credits`] names are put one by one.
     pub fn load_credits(&mut self, credits: Vec<Credit>) {
         self.credits = credits;
+    }
+
+    pub fn load_credit(&mut self, credit: Credit) {
+        if !self.credits.iter().any(|known| known.id == credit.id) {
+            self.credits.push(credit);
+        }
+    }
+
+    /// Credits that this command may give back to and that are not loaded, since they are used up. The reservation it
+    /// names must be loaded before.
+    pub fn missing_credits(&self, command: &Command) -> Vec<CreditId> {
+        let original = match &command.action {
+            Action::Reverse { original } => original.draws.as_slice(),
+            _ => &[],
+        };
+        let held = command.action.reservation().and_then(|id| self.reservations.get(&id));
+        let held = held.map_or(&[][..], |reservation| &reservation.draws);
+        let mut missing: Vec<CreditId> = original.iter().chain(held).map(|draw| draw.credit).collect();
+        missing.sort();
+        missing.dedup();
+        missing.retain(|id| !self.credits.iter().any(|known| known.id == *id));
+        missing
     }
 
     pub fn has_balance(&self, place: &Place) -> bool {
@@ -88,23 +116,26 @@ impl Book {
     /// Every balance that judging this command may read or move. The reservation it names must be loaded before.
     pub fn places_of(&self, command: &Command, at: Timestamp) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        match &command.action {
-            Action::Commit { reservation } | Action::Release { reservation } | Action::Expire { reservation } => {
-                if let Some(reservation) = self.reservations.get(reservation) {
-                    places.extend(reservation.holds.iter().map(|hold| hold.place.clone()));
-                }
-            }
-            Action::Reverse { original } => {
-                places.extend(original.postings.iter().map(|posting| posting.place.clone()));
-            }
-            _ => {}
+        let held = command.action.reservation().and_then(|id| self.reservations.get(&id));
+        places.extend(held.iter().flat_map(|held| &held.holds).map(|hold| hold.place.clone()));
+        if let Action::Reverse { original } = &command.action {
+            places.extend(original.postings.iter().map(|posting| posting.place.clone()));
         }
-        let when = if command.records() { command.occurred_at.unwrap_or(at) } else { at };
-        for amount in &command.amounts {
-            let Some(meter) = self.terms.meters.get(&amount.meter) else { continue };
+        // What a commit adds to its reservation counts for those it was made for, at the time it was made.
+        let (when, scopes) = match held {
+            Some(held) => (held.made_at, &held.scopes),
+            None if command.records() => (command.occurred_at.unwrap_or(at), &command.scopes),
+            None => (at, &command.scopes),
+        };
+        let granted = match &command.action {
+            Action::Grant { credit } => Some(&credit.meter),
+            _ => None,
+        };
+        for name in command.amounts.iter().map(|amount| &amount.meter).chain(granted) {
+            let Some(meter) = self.terms.meters.get(name) else { continue };
             for terms in &meter.places {
                 if let Some((window, _)) = self.window_for(terms.window, when, at)
-                    && let Some(place) = place(&amount.meter, terms, &command.scopes, window)
+                    && let Some(place) = place(name, terms, scopes, window)
                     && !places.contains(&place)
                 {
                     places.push(place);
@@ -130,15 +161,16 @@ impl Book {
     }
 
     pub(super) fn balance(&self, place: &Place) -> Result<Balance, NotLoaded> {
-        self.balances.get(place).copied().ok_or_else(|| NotLoaded(place.clone()))
+        self.balances.get(place).copied().ok_or_else(|| NotLoaded::Balance(place.clone()))
     }
 
     /// Moves a balance. Sums were checked when the posting was made.
     pub(super) fn post(&mut self, posting: &Posting) {
         let balance = self.balances.entry(posting.place.clone()).or_default();
-        balance.used += posting.used;
-        balance.reserved += posting.reserved;
-        balance.credited += posting.credited;
+        let add = |sum: i64, change: i64| sum.checked_add(change).expect("sums are checked when a posting is made");
+        balance.used = add(balance.used, posting.used);
+        balance.reserved = add(balance.reserved, posting.reserved);
+        balance.credited = add(balance.credited, posting.credited);
         assert!(balance.reserved >= 0, "more was released than was held at {:?}", posting.place);
         self.changed_balances.insert(posting.place.clone());
     }
@@ -148,14 +180,16 @@ impl Book {
         self.changed_balances.insert(place.clone());
     }
 
-    pub(super) fn draw(&mut self, draws: &[Draw]) {
+    pub(super) fn draw(&mut self, draws: &[Draw]) -> Result<(), NotLoaded> {
         for draw in draws {
-            if let Some(credit) = self.credits.iter_mut().find(|credit| credit.id == draw.credit) {
-                credit.remaining -= draw.amount;
-                assert!(credit.remaining >= 0, "{} was drawn below zero", credit.id);
-                self.changed_credits.insert(draw.credit);
-            }
+            let credit = self.credits.iter_mut().find(|credit| credit.id == draw.credit);
+            let credit = credit.ok_or(NotLoaded::Credit(draw.credit))?;
+            credit.remaining -= draw.amount;
+            let possible = 0..=credit.granted;
+            assert!(possible.contains(&credit.remaining), "{} was drawn to {}", credit.id, credit.remaining);
+            self.changed_credits.insert(draw.credit);
         }
+        Ok(())
     }
 
     pub(super) fn add_credit(&mut self, credit: Credit) {

@@ -51,10 +51,25 @@ pub enum Action {
     Reverse { original: Box<Original> },
 }
 
+impl Action {
+    /// The reservation that must be loaded before this is judged.
+    pub fn reservation(&self) -> Option<ReservationId> {
+        match self {
+            Action::Commit { reservation } | Action::Release { reservation } | Action::Expire { reservation } => {
+                Some(*reservation)
+            }
+            Action::Reverse { original } => original.reservation,
+            _ => None,
+        }
+    }
+}
+
 /// The event a reversal is about, as the store found it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Original {
     pub event: EventId,
+    /// The reservation it settled; what that had moved before is part of what is reversed.
+    pub reservation: Option<ReservationId>,
     pub postings: Vec<Posting>,
     pub draws: Vec<Draw>,
     pub reversed_by: Option<EventId>,

@@ -124,9 +124,8 @@ fn judge_meter(
         movement.draws.extend(plan_draws(book.credits(), meter, drawn, at));
     }
     for target in targets {
-        let too_large = || Refusal::TooLarge(meter.clone());
-        let Balance { used, reserved, credited, .. } = target.balance;
-        let total = used.checked_add(reserved).and_then(|held| held.checked_add(amount)).ok_or_else(too_large)?;
+        let Balance { used, credited, .. } = target.balance;
+        check_sum(meter, target.balance, amount)?;
         if kind == MeterKind::Level && amount < 0 && used.saturating_add(amount) < 0 {
             return Err(Refusal::LevelBelowZero(meter.clone()).into());
         }
@@ -134,13 +133,13 @@ fn judge_meter(
         if let Some(limit) = &target.terms.limit
             && amount > 0
             && let Some(most) = ceiling(limit)
-            && i128::from(total) > i128::from(most) + i128::from(credited) + i128::from(credit)
+            && i128::from(amount - credit) > room(target.balance, most)
         {
             let denial = denial(book, &target, amount, at)?;
             let slot = if is_observed(limit) { &mut movement.would_deny } else { &mut movement.denial };
             keep_longer(slot, denial);
         }
-        credited.checked_add(credit).ok_or_else(too_large)?;
+        credited.checked_add(credit).ok_or_else(|| Refusal::TooLarge(meter.clone()))?;
         movement.postings.push(Posting {
             place: target.place,
             used: if side == Side::Used { amount } else { 0 },
@@ -149,6 +148,19 @@ fn judge_meter(
         });
     }
     Ok(())
+}
+
+/// What is used and what is held must add up, so that a hold can always be booked.
+pub(super) fn check_sum(meter: &Name, balance: Balance, change: i64) -> Result<(), Refusal> {
+    let held = balance.used.checked_add(balance.reserved).and_then(|held| held.checked_add(change));
+    held.map(|_| ()).ok_or_else(|| Refusal::TooLarge(meter.clone()))
+}
+
+/// What is left below a ceiling. Usage that went past it, before a downgrade or by work already done, is not made up
+/// for: what credits cover is still allowed.
+fn room(balance: Balance, most: i64) -> i128 {
+    let held = i128::from(balance.used) + i128::from(balance.reserved);
+    (i128::from(most) + i128::from(balance.credited) - held).max(0)
 }
 
 /// How much of `amount` the plan's own amount does not cover in this place. Only account limits draw credits: a limit

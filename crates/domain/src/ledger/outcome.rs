@@ -133,10 +133,9 @@ impl LimitState {
     /// What is left of the plan's amount and credits; never negative. `None`: unlimited.
     pub fn remaining(&self) -> Option<i64> {
         let limit = self.limit?;
-        let left = i128::from(limit) + i128::from(self.credited) + i128::from(self.credits_left)
-            - i128::from(self.used)
-            - i128::from(self.reserved);
-        Some(i64::try_from(left.max(0)).unwrap_or(i64::MAX))
+        let held = i128::from(self.used) + i128::from(self.reserved);
+        let left = (i128::from(limit) + i128::from(self.credited) - held).max(0) + i128::from(self.credits_left);
+        Some(i64::try_from(left).unwrap_or(i64::MAX))
     }
 }
 

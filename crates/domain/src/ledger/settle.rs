@@ -7,13 +7,13 @@ use super::balance::Posting;
 use super::book::Book;
 use super::command::{Amount, Command};
 use super::credit::Draw;
-use super::judge::{Fault, Movement, Side, judge, merged};
+use super::judge::{Fault, Movement, Side, check_sum, judge, merged};
 use super::outcome::Refusal;
 use super::reservation::{OnExpiry, Reservation, ReservationState};
 
 /// What settling moves, or the event that already did.
 pub(super) enum Settlement {
-    Moves { movement: Movement, reservation: Box<Reservation>, estimated: bool, amounts: Vec<Amount> },
+    Moves { movement: Box<Movement>, reservation: Box<Reservation>, estimated: bool, amounts: Vec<Amount> },
     Before(EventId),
 }
 
@@ -29,7 +29,7 @@ pub(super) fn commit(book: &Book, command: &Command, id: ReservationId, at: Time
     let undone = undo(reservation);
     let mut settled = book.excerpt(&book.places_of(command, at));
     undone.postings.iter().for_each(|posting| settled.post(posting));
-    settled.draw(&undone.draws);
+    settled.draw(&undone.draws)?;
     let amounts = if command.amounts.is_empty() { reservation.amounts.clone() } else { command.amounts.clone() };
     for (meter, amount) in merged(&amounts)? {
         if amount < 0 {
@@ -38,7 +38,7 @@ pub(super) fn commit(book: &Book, command: &Command, id: ReservationId, at: Time
     }
     let scopes = &reservation.scopes;
     let used = book_in_held_windows(&settled, reservation, &amounts, scopes, at)?;
-    let movement = Movement { late: used.late, ..sum(undone, used) };
+    let movement = above_zero(book, Movement { late: used.late, ..sum(undone, used) })?;
     Ok(settled_as(reservation, ReservationState::Committed, command.event, movement, (false, amounts)))
 }
 
@@ -49,7 +49,7 @@ pub(super) fn release(book: &Book, command: &Command, id: ReservationId) -> Resu
         ReservationState::Released | ReservationState::Lapsed => before(reservation),
         ReservationState::Committed => Err(Refusal::ReservationCommitted.into()),
         ReservationState::Open | ReservationState::Booked => {
-            let movement = undo(reservation);
+            let movement = above_zero(book, undo(reservation))?;
             Ok(settled_as(reservation, ReservationState::Released, command.event, movement, (false, Vec::new())))
         }
     }
@@ -94,7 +94,7 @@ fn settled_as(
     (estimated, amounts): (bool, Vec<Amount>),
 ) -> Settlement {
     let reservation = Box::new(Reservation { state, settled_by: Some(event), ..reservation.clone() });
-    Settlement::Moves { movement, reservation, estimated, amounts }
+    Settlement::Moves { movement: Box::new(movement), reservation, estimated, amounts }
 }
 
 /// The movement that takes back what the reservation stands for now: a hold, a booked estimate, or nothing.
@@ -121,6 +121,16 @@ fn undo(reservation: &Reservation) -> Movement {
     Movement { postings, draws, ..Movement::default() }
 }
 
+/// A booked estimate may have been given back by hand since: taking it back stops where nothing is used.
+fn above_zero(book: &Book, movement: Movement) -> Result<Movement, Fault> {
+    let mut movement = movement;
+    for posting in &mut movement.postings {
+        let used = book.balance(&posting.place)?.used;
+        posting.used = posting.used.max(-used.max(0));
+    }
+    Ok(movement)
+}
+
 /// Usage of a settled reservation: meters it held count where they were held, others at the time it was made.
 fn book_in_held_windows(
     book: &Book,
@@ -137,11 +147,7 @@ fn book_in_held_windows(
         let mut targets = Vec::with_capacity(holds.len());
         for hold in holds {
             let balance = book.balance(&hold.place)?;
-            balance
-                .used
-                .checked_add(balance.reserved)
-                .and_then(|total| total.checked_add(amount))
-                .ok_or_else(|| Refusal::TooLarge(meter.clone()))?;
+            check_sum(meter, balance, amount)?;
             targets.push((hold.place.clone(), book.shortfall_at(&hold.place, balance, amount)));
         }
         let lacking = targets.iter().map(|(_, lacking)| *lacking).max().unwrap_or(0);
@@ -158,6 +164,26 @@ fn book_in_held_windows(
     }
     movement.denial = None;
     Ok(movement)
+}
+
+/// A commit's own movement and what its reservation had moved before it: a hold that it took back, an estimate that it
+/// corrected, or nothing after a lapse.
+pub(super) fn with_reservation(commit: Movement, reservation: &Reservation) -> Movement {
+    let took_back = |hold: &&Posting| {
+        let own = commit.postings.iter().find(|posting| posting.place == hold.place);
+        own.is_some_and(|posting| posting.reserved < 0)
+    };
+    let was_open = reservation.holds.iter().any(|hold| took_back(&hold));
+    if !was_open && reservation.on_expiry == OnExpiry::Release {
+        return commit;
+    }
+    let postings = reservation.holds.iter().map(|hold| Posting {
+        used: if was_open { 0 } else { hold.reserved },
+        reserved: if was_open { hold.reserved } else { 0 },
+        ..hold.clone()
+    });
+    let before = Movement { postings: postings.collect(), draws: reservation.draws.clone(), ..Movement::default() };
+    sum(before, commit)
 }
 
 /// Two movements as one, a posting a place and a draw a grant.
