@@ -1,6 +1,7 @@
 //! Judging a batch whose books are loaded, and what must be written for it. The same for both engines.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::ids::{AccountId, EventId, JobId, ReservationId};
@@ -100,7 +101,7 @@ impl Batch {
         {
             return Ok(Answer::Judged(Outcome::Refused(Refusal::AlreadyReversed(*by))));
         }
-        match apply(book, &request.command, at).map_err(StorageError::unexpected)? {
+        match apply_caught(book, &request.command, at)? {
             Outcome::Settled(event) => Ok(replay(book, &request.command, event, at)?),
             Outcome::Accepted(accepted) => {
                 self.note_accepted(request, &accepted, job);
@@ -178,6 +179,17 @@ impl Batch {
         // In one order everywhere, so that two nodes never wait for each other's rows.
         writes.balances.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
         writes
+    }
+}
+
+/// An invariant that does not hold fails the one command that found it, not the thread that everyone waits for. The
+/// books of a batch that fails are dropped.
+fn apply_caught(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcome, StorageError> {
+    match catch_unwind(AssertUnwindSafe(|| apply(book, command, at))) {
+        Ok(outcome) => outcome.map_err(StorageError::unexpected),
+        Err(_) => {
+            Err(StorageError::Unexpected(format!("an invariant of the ledger does not hold at {}", command.event)))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use domain::ids::AccountId;
-use domain::ledger::{Balance, Book, Command, Credit, Denial, DenialReason, Place, Terms};
+use domain::ledger::{Action, Balance, Book, Command, Credit, Denial, DenialReason, Place, Terms};
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 use parking_lot::Mutex;
 
@@ -190,7 +190,8 @@ impl Memory {
 impl RememberedDenial {
     fn covers(&self, command: &Command) -> bool {
         let Some(limit) = &self.denial.limit else { return false };
-        self.denial.reason == DenialReason::QuotaExceeded
+        matches!(command.action, Action::Consume | Action::Reserve { .. })
+            && self.denial.reason == DenialReason::QuotaExceeded
             && command.scopes.id_of(limit.scope).is_some_and(|id| id == limit.scope_id)
             && command
                 .amounts

@@ -122,8 +122,8 @@ impl Lane {
         let requests: Vec<&Request> = waiting.iter().map(|pending| &pending.request).collect();
         match self.run_until_known(&requests).await {
             Ok(answers) => waiting.into_iter().zip(answers).for_each(|(pending, outcome)| answer(pending, outcome)),
-            Err(StorageError::Unexpected(why)) if waiting.len() > 1 => {
-                tracing::error!(why, "a batch failed on data; its commands run again one at a time");
+            Err(error @ (StorageError::Unexpected(_) | StorageError::Taken(_))) if waiting.len() > 1 => {
+                tracing::error!(%error, "a batch failed on data; its commands run again one at a time");
                 for pending in waiting {
                     let outcome = match self.run_until_known(&[&pending.request]).await {
                         Ok(mut answers) => answers.pop().unwrap_or(Err(LedgerError::AccountUnknown)),
@@ -214,8 +214,11 @@ impl Lane {
             self.shared.memory.publish(book, None, at(account), batch.accepted.contains(account));
         }
         for (request, answer) in requests.iter().zip(answers.iter()) {
-            if let Ok(Answer::Judged(Outcome::Denied(denial))) = answer {
-                let account = request.command.event.account;
+            let account = request.command.event.account;
+            // What was accepted beside it may have made room after it.
+            if let Ok(Answer::Judged(Outcome::Denied(denial))) = answer
+                && !batch.accepted.contains(&account)
+            {
                 self.shared.memory.remember_denial(account, denial, at(&account));
             }
         }

@@ -36,6 +36,10 @@ const SELECT_KEYS: &str = "SELECT k.account_id, k.key_hash, k.content_hash, k.ev
     ON k.account_id = w.account_id AND k.key_hash = w.key_hash AND k.bucket BETWEEN $3 AND $4";
 const SELECT_CREDITS: &str = "SELECT account_id, id, meter, granted, remaining, priority, expires_at FROM credits \
     WHERE account_id = ANY($1::text[]) AND remaining > 0 ORDER BY account_id, id";
+/// Also those that are used up, for what gives back to them.
+const SELECT_NAMED_CREDITS: &str = "SELECT c.account_id, c.id, c.meter, c.granted, c.remaining, c.priority, \
+    c.expires_at FROM unnest($1::text[], $2::text[]) AS w (account_id, id) JOIN credits c \
+    ON c.account_id = w.account_id AND c.id = w.id";
 const SELECT_RESERVATIONS: &str = "SELECT r.account_id, r.id, r.state, r.made_at, r.expires_at, r.on_expiry, r.scopes, \
     r.amounts, r.holds, r.draws, r.settled_by, r.model, r.details FROM reservations r \
     WHERE r.account_id = ANY($1::text[]) AND r.state = 'open' AND r.expires_at <= $2 \
@@ -47,8 +51,16 @@ const SELECT_REVERSED: &str = "SELECT e.account_id, e.id, e.reversed_by FROM unn
     WHERE e.reversed_by IS NOT NULL";
 const SELECT_EVENT_EXISTS: &str = "SELECT id FROM usage_events WHERE account_id = $1 AND id = $2";
 
-pub(crate) const STATEMENTS: &[&str] =
-    &[LOCK, SELECT_BALANCES, SELECT_KEYS, SELECT_CREDITS, SELECT_RESERVATIONS, SELECT_REVERSED, SELECT_EVENT_EXISTS];
+pub(crate) const STATEMENTS: &[&str] = &[
+    LOCK,
+    SELECT_BALANCES,
+    SELECT_KEYS,
+    SELECT_CREDITS,
+    SELECT_NAMED_CREDITS,
+    SELECT_RESERVATIONS,
+    SELECT_REVERSED,
+    SELECT_EVENT_EXISTS,
+];
 
 /// How far this node's clock may be from the database's before it writes no ledger.
 const CLOCK_TOLERANCE_MICROS: i64 = domain::time::MICROS_PER_SECOND;
@@ -103,6 +115,7 @@ pub(super) async fn load(
     load_reversed(&mut batch, &reversed?)?;
     let expired = load_reservations(&mut batch, shared, &held?, before)?;
     load_balances(&mut batch, &guessed, &balances?)?;
+    load_missing_credits(client, &mut batch, requests, &expired).await?;
     load_missing_balances(client, &mut batch, requests, &expired, &times).await?;
     Ok(Loaded { batch, expired, times })
 }
@@ -160,11 +173,7 @@ async fn select_reservations(
     requests: &[&Request],
     now: Timestamp,
 ) -> Result<Vec<Row>, BatchError> {
-    let named = requests.iter().filter_map(|request| match request.command.action {
-        Action::Commit { reservation } | Action::Release { reservation } => Some(reservation),
-        _ => None,
-    });
-    let named: BTreeSet<_> = named.collect();
+    let named: BTreeSet<_> = requests.iter().filter_map(|request| request.command.action.reservation()).collect();
     let owners: Vec<String> = named.iter().map(|id| id.account.to_string()).collect();
     let ids: Vec<String> = named.iter().map(|id| id.own_text()).collect();
     let statement = client.prepare_cached(SELECT_RESERVATIONS).await?;
@@ -312,6 +321,31 @@ fn load_balances(batch: &mut Batch, wanted: &[(AccountId, Place)], found: &[Row]
     Ok(())
 }
 
+/// Reads the credits that are used up and may be given back to.
+async fn load_missing_credits(
+    client: &Object,
+    batch: &mut Batch,
+    requests: &[&Request],
+    expired: &[Request],
+) -> Result<(), BatchError> {
+    let missing = requests.iter().copied().chain(expired).flat_map(|request| {
+        let account = request.command.event.account;
+        let credits = batch.books.get(&account).map(|book| book.missing_credits(&request.command));
+        credits.unwrap_or_default().into_iter().map(move |credit| (account.to_string(), credit.to_string()))
+    });
+    let (accounts, ids): (Vec<String>, Vec<String>) = missing.collect::<BTreeSet<_>>().into_iter().unzip();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let statement = client.prepare_cached(SELECT_NAMED_CREDITS).await?;
+    for row in query(client, &statement, &[&accounts, &ids]).await? {
+        if let Some(book) = batch.books.get_mut(&row.parsed("account_id", AccountId::parse)?) {
+            book.load_credit(reading::decode_credit(&row)?);
+        }
+    }
+    Ok(())
+}
+
 /// Reads what the guess did not cover: new terms, settled reservations, windows that have turned.
 async fn load_missing_balances(
     client: &Object,
@@ -344,12 +378,16 @@ pub(super) async fn lock_and_find(
     let names: BTreeSet<String> = requests.iter().map(|request| request.command.event.account.to_string()).collect();
     let names: Vec<String> = names.into_iter().collect();
     client.batch_execute("BEGIN").await?;
-    let lock = client.prepare_cached(LOCK).await?;
-    client.query(&lock, &[&names, &0i64]).await?;
-    let exists = client.prepare_cached(SELECT_EVENT_EXISTS).await?;
-    let found = client.query(&exists, &[&event.account.to_string(), &event.own_text()]).await?;
+    let look = async {
+        let lock = client.prepare_cached(LOCK).await?;
+        client.query(&lock, &[&names, &0i64]).await?;
+        let exists = client.prepare_cached(SELECT_EVENT_EXISTS).await?;
+        client.query(&exists, &[&event.account.to_string(), &event.own_text()]).await
+    };
+    let found = look.await;
+    // Also after a failure, so that the pool gets back a connection without a transaction.
     client.batch_execute("ROLLBACK").await?;
-    Ok(!found.is_empty())
+    Ok(!found?.is_empty())
 }
 
 /// Events by id, for answers that repeat them.

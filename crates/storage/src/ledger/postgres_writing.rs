@@ -80,11 +80,8 @@ pub(super) async fn write_and_commit(client: &Object, batch: &mut Batch) -> Resu
             return Err(if error.as_db_error().is_some() { error.into() } else { BatchError::CommitLost });
         }
     }
-    match committed {
-        Ok(()) => Ok(()),
-        Err(error) if error.as_db_error().is_some() => Err(error.into()),
-        Err(_) => Err(BatchError::CommitLost),
-    }
+    // Whatever the error says: a server that is being stopped may say so after it has committed.
+    committed.map_err(|_| BatchError::CommitLost)
 }
 
 fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::ids::{AccountId, EventId, ReservationId};
+use domain::ids::{AccountId, CreditId, EventId, ReservationId};
 use domain::ledger::{Action, Book, Command, LimitState, Outcome, Place, Scopes, Terms, apply};
 use domain::name::Name;
 use domain::time::Timestamp;
@@ -21,10 +21,14 @@ pub(crate) const SELECT_EXPIRED: &str = "SELECT id, state, made_at, expires_at, 
     ORDER BY expires_at LIMIT 256";
 pub(crate) const SELECT_NEXT_EXPIRY: &str = "SELECT MIN(expires_at) AS next FROM reservations \
     WHERE account_id = $1 AND state = 'open'";
+/// Also one that is used up, for what gives back to it.
+const SELECT_CREDIT: &str = "SELECT id, meter, granted, remaining, priority, expires_at FROM credits \
+    WHERE account_id = $1 AND id = $2";
 pub(crate) const SELECT_EVENT: &str = "SELECT id, action, at, occurred_at, flags, model, amounts, postings, draws, \
     details, reservation_id, reverses, reversed_by FROM usage_events WHERE account_id = $1 AND id = $2";
 
-pub(crate) const STATEMENTS: &[&str] = &[SELECT_BALANCE, SELECT_EXPIRED, SELECT_NEXT_EXPIRY, SELECT_EVENT];
+pub(crate) const STATEMENTS: &[&str] =
+    &[SELECT_BALANCE, SELECT_EXPIRED, SELECT_NEXT_EXPIRY, SELECT_CREDIT, SELECT_EVENT];
 
 /// How an account stands at one moment.
 #[derive(Clone, Debug)]
@@ -177,6 +181,11 @@ fn load_book(
         let event = EventId::new(account, now, 0);
         let action = Action::Expire { reservation };
         let command = Command { event, action, scopes: Scopes::default(), amounts: Vec::new(), occurred_at: None };
+        for credit in book.missing_credits(&command) {
+            if let Some(found) = load_credit(tx, account, credit)? {
+                book.load_credit(found);
+            }
+        }
         apply(&mut book, &command, now).map_err(StorageError::unexpected)?;
     }
     Ok(Some(book))
@@ -232,6 +241,14 @@ pub(crate) fn decode_balance(row: &Row) -> Result<domain::ledger::Balance, Stora
         warned_limit: row.integer("warned_limit")?,
         observed_at: row.time("observed_at")?,
     })
+}
+
+pub(crate) fn load_credit(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    credit: CreditId,
+) -> Result<Option<domain::ledger::Credit>, StorageError> {
+    tx.query_optional(SELECT_CREDIT, &[account.into(), credit.into()])?.as_ref().map(decode_credit).transpose()
 }
 
 fn load_balance(tx: &mut Tx<'_>, account: AccountId, place: &Place) -> Result<domain::ledger::Balance, StorageError> {

@@ -43,8 +43,8 @@ pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<P
             metrics::histogram!("tollway_ledger_commit_seconds").record(started.elapsed().as_secs_f64());
             waiting.into_iter().zip(answers).for_each(|(pending, outcome)| answer(pending, outcome));
         }
-        Err(StorageError::Unexpected(why)) if waiting.len() > 1 => {
-            tracing::error!(why, "a batch failed on data; its commands run again one at a time");
+        Err(error @ (StorageError::Unexpected(_) | StorageError::Taken(_))) if waiting.len() > 1 => {
+            tracing::error!(%error, "a batch failed on data; its commands run again one at a time");
             for pending in waiting {
                 let outcome = match try_batch(connection, shared, &[&pending.request]) {
                     Ok(mut answers) => answers.pop().unwrap_or(Err(LedgerError::AccountUnknown)),
@@ -98,8 +98,12 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
         shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
     }
     for (request, answer) in requests.iter().zip(&answers) {
-        if let Ok(Answer::Judged(domain::ledger::Outcome::Denied(denial))) = answer {
-            shared.memory.remember_denial(request.command.event.account, denial, at);
+        let account = request.command.event.account;
+        // What was accepted beside it may have made room after it.
+        if let Ok(Answer::Judged(domain::ledger::Outcome::Denied(denial))) = answer
+            && !batch.accepted.contains(&account)
+        {
+            shared.memory.remember_denial(account, denial, at);
         }
     }
     Ok(answers)
@@ -206,12 +210,12 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Loads the reservation a command names, and every balance it may touch.
+    /// Loads the reservation a command names, and every credit and balance it may touch.
     fn load_needs(&mut self, command: &Command) -> Result<(), StorageError> {
         let account = command.event.account;
         let connection = self.connection;
         let Some(book) = self.batch.books.get_mut(&account) else { return Ok(()) };
-        if let Action::Commit { reservation } | Action::Release { reservation } = command.action
+        if let Some(reservation) = command.action.reservation()
             && book.reservation(reservation).is_none()
             && let Some(found) = load_reservation(connection, reservation)?
         {
@@ -223,6 +227,11 @@ impl Loader<'_> {
             self.batch.reversed.insert(original.event, by);
         }
         let Some(book) = self.batch.books.get_mut(&account) else { return Ok(()) };
+        for credit in book.missing_credits(command) {
+            if let Some(found) = reading::load_credit(&mut Tx::new(Engine::Sqlite(connection)), account, credit)? {
+                book.load_credit(found);
+            }
+        }
         let places = book.places_of(command, self.at);
         if places.iter().all(|place| book.has_balance(place)) {
             return Ok(());
