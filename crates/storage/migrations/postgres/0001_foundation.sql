@@ -137,6 +137,8 @@ CREATE TABLE usage_events (
     reversed_by TEXT COLLATE "C",
     PRIMARY KEY (account_id, id)
 ) PARTITION BY RANGE (id);
+-- Ids grow with time: a few pages for each stretch of the table are enough to find the newest events of all accounts.
+CREATE INDEX usage_events_by_id ON usage_events USING brin (id) WITH (autosummarize = on);
 CREATE TABLE usage_events_rest PARTITION OF usage_events DEFAULT;
 
 CREATE TABLE reservations (
