@@ -57,6 +57,7 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
         self.old.clear();
     }
 
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
