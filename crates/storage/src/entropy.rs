@@ -8,13 +8,23 @@ pub struct Entropy(Source);
 
 #[derive(Debug)]
 enum Source {
-    System,
+    /// With bytes that were fetched ahead for ids, since asking the system for each would cost more than the rest of
+    /// making one. Each byte is handed out once.
+    System(Mutex<Ahead>),
     Seeded(Mutex<u64>),
 }
 
+#[derive(Debug)]
+struct Ahead {
+    bytes: Box<[u8; AHEAD]>,
+    used: usize,
+}
+
+const AHEAD: usize = 4_096;
+
 impl Entropy {
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(Source::System(Mutex::new(Ahead { bytes: Box::new([0; AHEAD]), used: AHEAD })))
     }
 
     /// The same seed gives the same sequence. Never for keys.
@@ -24,7 +34,7 @@ impl Entropy {
 
     pub fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            Source::System => from_system(bytes),
+            Source::System(_) => from_system(bytes),
             Source::Seeded(state) => {
                 for chunk in bytes.chunks_mut(8) {
                     let word = split_mix(&mut state.lock()).to_le_bytes();
@@ -34,9 +44,22 @@ impl Entropy {
         }
     }
 
+    /// For ids; secrets take [`Entropy::fill`].
     pub fn bits(&self) -> u128 {
         let mut bytes = [0; 16];
-        self.fill(&mut bytes);
+        match &self.0 {
+            Source::System(ahead) => {
+                let mut ahead = ahead.lock();
+                if ahead.used + bytes.len() > AHEAD {
+                    from_system(&mut ahead.bytes[..]);
+                    ahead.used = 0;
+                }
+                let next = ahead.used..ahead.used + bytes.len();
+                bytes.copy_from_slice(&ahead.bytes[next]);
+                ahead.used += bytes.len();
+            }
+            Source::Seeded(_) => self.fill(&mut bytes),
+        }
         u128::from_le_bytes(bytes)
     }
 }

@@ -114,9 +114,12 @@ pub(crate) fn numbered(sql: &'static str) -> Arc<str> {
     WRITTEN.lock().entry(sql).or_insert_with(|| Arc::from(sql.replace('$', "?"))).clone()
 }
 
+/// Places of columns by their names.
+type Columns = Arc<HashMap<String, usize>>;
+
 /// Where each column of a statement's rows is; the same as long as the schema is.
-fn columns_of(sql: &'static str, statement: &rusqlite::Statement<'_>) -> Arc<HashMap<String, usize>> {
-    static FOUND: LazyLock<Mutex<HashMap<&'static str, Arc<HashMap<String, usize>>>>> = LazyLock::new(Mutex::default);
+fn columns_of(sql: &'static str, statement: &rusqlite::Statement<'_>) -> Columns {
+    static FOUND: LazyLock<Mutex<HashMap<&'static str, Columns>>> = LazyLock::new(Mutex::default);
     let find = || {
         let names = statement.column_names().enumerate().map(|(place, name)| (name.to_owned(), place));
         Arc::new(names.collect())
