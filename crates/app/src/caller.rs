@@ -60,9 +60,7 @@ impl Caller {
             }
             (Caller::Account { .. }, AccountRef::Id(_)) => Err(AppError::AccountUnknown),
             (Caller::Service { .. }, AccountRef::Own) => Err(AppError::AccountNotNamed),
-            (Caller::Service { .. }, _) => {
-                crate::accounts::resolve(app, named).await?.ok_or(AppError::AccountUnknown)
-            }
+            (Caller::Service { .. }, _) => crate::accounts::resolve(app, named).await?.ok_or(AppError::AccountUnknown),
         }
     }
 }

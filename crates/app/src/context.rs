@@ -48,7 +48,15 @@ impl App {
             changed.accounts.iter().for_each(|account| forget_names.forget(*account));
         });
         let entropy = Arc::new(Entropy::system());
-        Self { database, ledger, settings: Arc::new(settings), entropy, keys, account_names, rate_limits: Arc::default() }
+        Self {
+            database,
+            ledger,
+            settings: Arc::new(settings),
+            entropy,
+            keys,
+            account_names,
+            rate_limits: Arc::default(),
+        }
     }
 
     pub fn clock(&self) -> &Arc<Clock> {

@@ -38,7 +38,9 @@ pub enum AppError {
     /// The plan does not include a feature or a model.
     #[error("The plan {} does not include {feature}.", plan.as_ref().map_or("none", Name::as_str))]
     FeatureNotInPlan { feature: String, plan: Option<Name>, suggested_plan: Option<Name>, model: bool },
-    #[error("Too many requests: {requests} per {window_seconds} s are allowed for {scope}. Try again in {retry_after_seconds} s.")]
+    #[error(
+        "Too many requests: {requests} per {window_seconds} s are allowed for {scope}. Try again in {retry_after_seconds} s."
+    )]
     RateLimited { scope: Name, requests: u32, window_seconds: u32, retry_after_seconds: u64 },
     #[error("The model {0} has no price and the catalog refuses models it does not know.")]
     ModelUnknown(Name),

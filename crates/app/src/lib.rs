@@ -4,6 +4,7 @@
 //! [`AppError`]. No HTTP and no SQL here. Start at `metering::consume`.
 
 pub mod accounts;
+pub mod benchmark;
 pub mod billing;
 mod bounded_map;
 pub mod caller;

@@ -36,11 +36,7 @@ pub async fn consume(app: &App, caller: &Caller, account: &AccountRef, work: Wor
 }
 
 /// The account that metered work is for; a new `external_id` makes one.
-pub(super) async fn account_to_count(
-    app: &App,
-    caller: &Caller,
-    account: &AccountRef,
-) -> Result<AccountId, AppError> {
+pub(super) async fn account_to_count(app: &App, caller: &Caller, account: &AccountRef) -> Result<AccountId, AppError> {
     match (caller, account) {
         (Caller::Service { .. }, AccountRef::External(_)) => accounts::resolve_or_create(app, account).await,
         _ => caller.account(app, account).await,
@@ -121,12 +117,16 @@ pub(super) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial
             .increment(1);
     }
     let suggested_plan = match denial.reason {
-        DenialReason::QuotaExceeded => suggestion(terms, plans, denial.limit.iter().map(|limit| Need {
-            meter: limit.meter.clone(),
-            per: limit.window,
-            each: limit.scope,
-            total: limit.used.saturating_add(limit.reserved).saturating_add(denial.requested),
-        })),
+        DenialReason::QuotaExceeded => suggestion(
+            terms,
+            plans,
+            denial.limit.iter().map(|limit| Need {
+                meter: limit.meter.clone(),
+                per: limit.window,
+                each: limit.scope,
+                total: limit.used.saturating_add(limit.reserved).saturating_add(denial.requested),
+            }),
+        ),
         DenialReason::SubscriptionRequired => suggestion(terms, plans, std::iter::empty()),
         DenialReason::AccountSuspended => None,
     };

@@ -133,11 +133,22 @@ pub struct UsageNow {
 /// What became of one event of a batch.
 #[derive(Clone, Debug)]
 pub enum Recorded {
-    Accepted { event: EventId, late: bool, over_limit: bool },
-    Duplicate { event: EventId },
+    Accepted {
+        event: EventId,
+        late: bool,
+        over_limit: bool,
+    },
+    Duplicate {
+        event: EventId,
+    },
     /// The same id with other content.
-    Conflict { event: EventId },
-    Rejected { code: &'static str, message: String },
+    Conflict {
+        event: EventId,
+    },
+    Rejected {
+        code: &'static str,
+        message: String,
+    },
 }
 
 /// One event of a batch: whose, and what. Parsing it may have failed already.

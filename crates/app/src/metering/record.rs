@@ -79,12 +79,7 @@ async fn record_one(app: &App, caller: &Caller, account: AccountId, item: Record
     }
 }
 
-async fn try_record(
-    app: &App,
-    caller: &Caller,
-    account: AccountId,
-    item: RecordItem,
-) -> Result<Recorded, AppError> {
+async fn try_record(app: &App, caller: &Caller, account: AccountId, item: RecordItem) -> Result<Recorded, AppError> {
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };

@@ -59,7 +59,8 @@ pub async fn reserve(
 
 /// Settles a reservation with what was really used; without usage, with what was held. Twice is the first outcome.
 pub async fn commit(app: &App, caller: &Caller, id: ReservationId, work: Work) -> Result<Counted, AppError> {
-    let says_usage = !work.usage.is_empty() || work.model.is_some() || work.audio_bytes.is_some() || work.characters.is_some();
+    let says_usage =
+        !work.usage.is_empty() || work.model.is_some() || work.audio_bytes.is_some() || work.characters.is_some();
     settle(app, caller, id, (work, says_usage), Action::Commit { reservation: id }).await
 }
 

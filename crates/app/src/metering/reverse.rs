@@ -26,8 +26,7 @@ pub async fn reverse(
     let row = app.ledger.event(id).await?.ok_or_else(unknown)?;
     let original = Original {
         event: id,
-        reservation: row
-            .parsed_or_null("reservation_id", |text| ReservationId::from_own_text(account, text))?,
+        reservation: row.parsed_or_null("reservation_id", |text| ReservationId::from_own_text(account, text))?,
         postings: rows::decode_postings(row.text("postings")?)?,
         draws: rows::decode_draws(row.text("draws")?)?,
         reversed_by: row.parsed_or_null("reversed_by", |text| EventId::from_own_text(account, text))?,

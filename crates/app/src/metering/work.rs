@@ -137,12 +137,7 @@ pub(super) fn in_units(meter: &Name, quantity: Quantity) -> Result<i64, AppError
 }
 
 /// What a call feeds into a meter that the caller did not name. `None`: nothing.
-fn fed(
-    catalog: &Catalog,
-    meter: &Meter,
-    work: &Work,
-    priced: Option<&Priced<'_>>,
-) -> Result<Option<i64>, AppError> {
+fn fed(catalog: &Catalog, meter: &Meter, work: &Work, priced: Option<&Priced<'_>>) -> Result<Option<i64>, AppError> {
     let counts = match meter.feed {
         Feed::Named => return Ok(None),
         Feed::Cost => return Ok(priced.map(|priced| priced.cost.final_cost.nano())),

@@ -22,8 +22,10 @@ const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revo
 const TOUCH: &str =
     "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
+const ANY_SERVICE_KEY: &str = "SELECT id FROM api_keys WHERE kind = 'service' AND revoked_at IS NULL LIMIT 1";
+
 pub(crate) const STATEMENTS: &[&str] =
-    &[INSERT, BY_HASH, BY_ID, OF_ACCOUNT, OF_SERVICE, COUNT_OF_ACCOUNT, REVOKE, TOUCH];
+    &[ANY_SERVICE_KEY, INSERT, BY_HASH, BY_ID, OF_ACCOUNT, OF_SERVICE, COUNT_OF_ACCOUNT, REVOKE, TOUCH];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiKey {
@@ -111,6 +113,11 @@ pub fn count(tx: &mut Tx<'_>, account: AccountId) -> Result<i64, StorageError> {
 }
 
 /// False: it was revoked before, or there is no such key.
+/// Whether the platform's backend has any key that is good.
+pub fn has_service_key(tx: &mut Tx<'_>) -> Result<bool, StorageError> {
+    Ok(tx.query_optional(ANY_SERVICE_KEY, &[])?.is_some())
+}
+
 pub fn revoke(tx: &mut Tx<'_>, id: KeyId, now: Timestamp) -> Result<bool, StorageError> {
     let revoked = tx.execute(REVOKE, &[id.into(), now.into()])? == 1;
     if revoked {

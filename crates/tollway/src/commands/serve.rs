@@ -59,7 +59,7 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
 }
 
 async fn serve(app: App, listener: TcpListener, benchmark: bool) -> Result<ExitCode, String> {
-    let jobs = app::jobs::start(&app);
+    let jobs = app::jobs::start(app.clone());
     let measurements = Measurements::install();
     let mut state = WebState::new(app.clone(), measurements);
     state.benchmark = benchmark;
