@@ -85,7 +85,10 @@ impl Database {
             DatabaseUrl::Postgres(url) => {
                 let postgres = Postgres::open(url, settings.connections)?;
                 let now = shared.clock.now();
-                let migrate = move |tx: &mut Tx<'_>| migrations::migrate(tx, now);
+                let migrate = move |tx: &mut Tx<'_>| {
+                    migrations::migrate(tx, now)?;
+                    crate::ledger::upkeep::make_partitions(tx, now)
+                };
                 postgres.run::<_, StorageError, _>(migrate, false).await?;
                 Self { engine: Arc::new(Engine::Postgres(postgres)), listeners }
             }

@@ -72,7 +72,8 @@ fn run_once<T, E: From<StorageError>>(
     closure: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     read_only: bool,
 ) -> (Result<T, E>, Changed, bool) {
-    let begin = if read_only { "BEGIN READ ONLY" } else { "BEGIN" };
+    // What is read is of one moment, as on SQLite; a transaction that only reads cannot fail to be serialized.
+    let begin = if read_only { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "BEGIN" };
     if let Err(error) = runtime.block_on(client.batch_execute(begin)) {
         let retry = error.is_closed();
         return (Err(StorageError::from(error).into()), Changed::default(), retry);

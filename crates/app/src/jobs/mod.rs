@@ -3,6 +3,7 @@
 //! Start at [`start`]. A duty is a plain function that does what is due and returns; running it twice, or on two nodes at
 //! once, does no harm. One that fails is told once in the log, tried again at its next turn, and never stops the others.
 
+mod keep_ledger;
 mod roll_up_usage;
 mod settle_expired;
 
@@ -25,11 +26,18 @@ enum Duty {
     NoteLastUse,
     RollUpUsage,
     DeleteExpiredAnswers,
+    KeepLedger,
 }
 
 impl Duty {
-    const ALL: [Duty; 5] =
-        [Duty::EndDueGrants, Duty::SettleExpired, Duty::NoteLastUse, Duty::RollUpUsage, Duty::DeleteExpiredAnswers];
+    const ALL: [Duty; 6] = [
+        Duty::EndDueGrants,
+        Duty::SettleExpired,
+        Duty::NoteLastUse,
+        Duty::RollUpUsage,
+        Duty::DeleteExpiredAnswers,
+        Duty::KeepLedger,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,6 +46,7 @@ impl Duty {
             Duty::NoteLastUse => "note_last_use_of_keys",
             Duty::RollUpUsage => "roll_up_usage",
             Duty::DeleteExpiredAnswers => "delete_expired_answers",
+            Duty::KeepLedger => "keep_ledger",
         }
     }
 
@@ -48,6 +57,7 @@ impl Duty {
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
             Duty::DeleteExpiredAnswers => 60,
+            Duty::KeepLedger => 3_600,
         })
     }
 
@@ -58,6 +68,7 @@ impl Duty {
             Duty::NoteLastUse => identity::note_last_use::note_last_use(app).await,
             Duty::RollUpUsage => roll_up_usage::roll_up_usage(app).await,
             Duty::DeleteExpiredAnswers => idempotency::delete_expired(app).await,
+            Duty::KeepLedger => keep_ledger::keep_ledger(app).await,
         }
     }
 }

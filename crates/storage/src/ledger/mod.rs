@@ -16,6 +16,8 @@ pub mod rows;
 pub(crate) mod sqlite;
 mod sqlite_writing;
 pub(crate) mod terms;
+pub mod upkeep;
+pub mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +36,9 @@ use plan_book::PlanBook;
 use postgres::Lanes;
 
 pub use reading::{Freshness, Standing};
+
+/// Days that a caller's key is remembered at least: longer than anything may still be recorded.
+pub(crate) const KEY_DAYS: i64 = 40;
 
 /// Sizes of the ledger.
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +312,7 @@ pub(crate) fn stored_event(
 
 /// Every statement that both engines run here, for the test that prepares them all.
 pub fn statements() -> Vec<&'static str> {
-    [reading::STATEMENTS, reservations::STATEMENTS, terms::STATEMENTS].concat()
+    [reading::STATEMENTS, reservations::STATEMENTS, terms::STATEMENTS, upkeep::STATEMENTS, verify::STATEMENTS].concat()
 }
 
 /// The batch's own statements on SQLite, where they are written with `?1`.
@@ -317,5 +322,5 @@ pub fn sqlite_statements() -> Vec<&'static str> {
 
 /// The batch's own statements on PostgreSQL.
 pub fn postgres_statements() -> Vec<&'static str> {
-    [postgres_loading::STATEMENTS, postgres_writing::STATEMENTS].concat()
+    [postgres_loading::STATEMENTS, postgres_writing::STATEMENTS, upkeep::POSTGRES_STATEMENTS].concat()
 }

@@ -82,12 +82,15 @@ impl Lanes {
     pub fn push(&self, pending: Pending) -> Result<(), StorageError> {
         let account = pending.request.command.event.account;
         let lane = &self.lanes[self.hasher.hash_one(account) as usize % self.lanes.len()];
-        lane.try_send(pending).map_err(|full| match full {
-            mpsc::error::TrySendError::Full(_) => StorageError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StorageError::Unavailable("the server is stopping".into()),
-        })?;
+        // Counted before it is sent, since the lane may take it at once.
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        lane.try_send(pending).map_err(|full| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match full {
+                mpsc::error::TrySendError::Full(_) => StorageError::Busy,
+                mpsc::error::TrySendError::Closed(_) => StorageError::Unavailable("the server is stopping".into()),
+            }
+        })
     }
 
     pub fn depth(&self) -> usize {
