@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod engines;
+mod ledger;
 mod records;
 mod schema;
 mod statements;

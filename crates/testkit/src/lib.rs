@@ -6,4 +6,5 @@
 pub mod nginx;
 pub mod parts;
 pub mod postgres;
+pub mod proxy;
 pub mod server;

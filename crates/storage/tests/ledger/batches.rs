@@ -1,0 +1,99 @@
+//! Commands that share a batch: what one does the next one sees, and what fails fails alone.
+
+use domain::ledger::Action;
+use storage::ledger::LedgerError;
+
+use super::node::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_command_of_a_batch_sees_the_ones_before() {
+    on_both(|node, account| async move {
+        let asked = [60, 60, 40, 1, 0].map(|requests| node.consuming(account, requests)).to_vec();
+        let answers = node.ask_in_one_batch(account, asked).await;
+        assert_eq!(answers.iter().map(is_accepted).collect::<Vec<_>>(), [true, false, true, false, true]);
+        assert_eq!(node.usage(account).await, (100, 0));
+        node
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_is_not_remembered_where_the_same_batch_made_room() {
+    on_both(|node, account| async move {
+        let (id, request) = node.reserving(account, 100, 600);
+        accepted(node.ask(request).await);
+        let release = node.request(account, Action::Release { reservation: id }, &[]);
+        let answers = node.ask_in_one_batch(account, vec![node.consuming(account, 1), release]).await;
+        assert!(is_denied(&answers[0]) && is_accepted(&answers[1]), "{answers:?}");
+        assert!(node.ledger.remembered_denial(&node.consuming(account, 1).command).is_none());
+        accepted(node.consume(account, 100).await);
+        node
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_is_remembered_for_as_much_or_more_until_something_is_accepted() {
+    on_both(|node, account| async move {
+        accepted(node.consume(account, 95).await);
+        denied(node.consume(account, 10).await);
+        let remembers = |requests| node.ledger.remembered_denial(&node.consuming(account, requests).command).is_some();
+        assert!(remembers(10) && remembers(50) && !remembers(9));
+        let record = node.request(account, Action::Record, &[("requests", 50)]);
+        assert!(node.ledger.remembered_denial(&record.command).is_none());
+        accepted(node.ask(node.request(account, Action::Adjust, &[("requests", -50)])).await);
+        assert!(!remembers(10));
+        accepted(node.consume(account, 10).await);
+        node
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_cannot_be_written_fails_alone_and_leaves_nothing() {
+    on_both(|node, account| async move {
+        let first = node.consuming(account, 1);
+        accepted(node.ask(first.clone()).await);
+        // The same event again without a key cannot be inserted.
+        let other = node.new_account().await;
+        let asked = vec![node.consuming(account, 2), first, node.consuming(other, 3), node.consuming(account, 4)];
+        let answers = node.ask_in_one_batch(account, asked).await;
+        assert_eq!(answers.iter().map(is_accepted).collect::<Vec<_>>(), [true, false, true, true]);
+        assert!(matches!(answers[1], Err(LedgerError::Storage(_))), "{answers:?}");
+        assert_eq!((node.usage(account).await, node.usage(other).await), ((7, 0), (3, 0)));
+        node.must_be_exact().await;
+        denied(node.consume(account, 94).await);
+        accepted(node.consume(account, 93).await);
+        node
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_plan_is_judged_by_from_the_next_batch_on() {
+    on_both(|node, account| async move {
+        for _ in 0..20 {
+            let account = node.new_account().await;
+            accepted(node.consume(account, 100).await);
+            denied(node.consume(account, 1).await);
+            node.upgrade(account).await;
+            accepted(node.consume(account, 9_900).await);
+            denied(node.consume(account, 1).await);
+        }
+        accepted(node.consume(account, 1).await);
+        node
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_is_drawn_by_the_command_after_it() {
+    on_both(|node, account| async move {
+        let tokens = |amount| node.request(account, Action::Consume, &[("tokens", amount)]);
+        let asked = vec![tokens(1_001), node.granting(account, 1), tokens(1_001), tokens(1)];
+        let answers = node.ask_in_one_batch(account, asked).await;
+        assert_eq!(answers.iter().map(is_accepted).collect::<Vec<_>>(), [false, true, true, false]);
+        node
+    })
+    .await;
+}
