@@ -32,8 +32,6 @@ pub struct Terms {
     /// Shared between all accounts on the same plan version without overrides.
     pub meters: Arc<BTreeMap<Name, MeterTerms>>,
     pub warn_at_percent: Arc<[u8]>,
-    /// Whether credits are loaded before judging.
-    pub has_credits: bool,
     /// These terms hold until then (the end of a granted plan), whatever the epoch.
     pub valid_until: Option<Timestamp>,
 }

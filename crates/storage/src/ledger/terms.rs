@@ -64,7 +64,6 @@ pub(crate) fn from_row(row: &Row, plans: &PlanBook, epoch: i64, now: Timestamp) 
         periods_since: row.time_or_null("periods_since")?.unwrap_or(Timestamp::EPOCH),
         meters,
         warn_at_percent: plans.warn_at_percent.clone(),
-        has_credits: true,
         valid_until: granted_until.filter(|_| !granted_is_over),
     })
 }

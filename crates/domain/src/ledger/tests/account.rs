@@ -115,7 +115,6 @@ impl Account {
             periods_since: Timestamp::EPOCH,
             meters: Arc::new(meters(limits, levels)),
             warn_at_percent: Arc::from([80, 90, 100]),
-            has_credits: true,
             valid_until: None,
         };
         Self {
