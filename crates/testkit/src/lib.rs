@@ -3,8 +3,11 @@
 //! Development only: crates use it as a dev-dependency. A test whose part is not installed is skipped, or fails under
 //! `cargo xtask test --all`; see [`parts`].
 
+pub mod auditor;
 pub mod nginx;
 pub mod parts;
 pub mod postgres;
 pub mod proxy;
+pub mod random;
 pub mod server;
+pub mod simulation;

@@ -12,4 +12,5 @@ mod ownership;
 mod pressure;
 mod reservations;
 mod restarts;
+mod simulation;
 mod verify;
