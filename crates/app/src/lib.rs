@@ -10,6 +10,7 @@ mod bounded_map;
 pub mod caller;
 pub mod catalog;
 pub mod context;
+pub mod development_clock;
 pub mod error;
 pub mod idempotency;
 pub mod identity;
