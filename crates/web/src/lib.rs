@@ -1,1 +1,25 @@
-//! Empty for now.
+//! HTTP: parses, authorises, calls a use case of `app`, renders. No SQL and no rules of the product here.
+//!
+//! [`router`] shows every URL on one screen; [`api`] has one endpoint a file. What a request may carry is read by
+//! [`extract`] into types, what goes wrong is told by one table in [`problem`]. [`operations`] wraps every request once:
+//! its id, time limit, log line and counters. [`server`] owns the connections.
+
+mod answer;
+pub mod api;
+mod canonical;
+mod docs_page;
+pub mod extract;
+mod headers;
+mod health;
+mod idempotency;
+pub mod measurements;
+mod operations;
+pub mod problem;
+pub mod router;
+pub mod server;
+mod state;
+
+pub use measurements::Measurements;
+pub use router::{openapi, router};
+pub use server::serve;
+pub use state::{Readiness, WebState};

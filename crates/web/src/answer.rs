@@ -1,0 +1,125 @@
+//! How answers are written: JSON bodies, exact numbers, times, and pages of lists.
+
+use std::fmt::Display;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use domain::catalog::COST_METER;
+use domain::quantity::write_decimal;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+
+/// An answer with a JSON body.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let bytes = serde_json::to_vec(body).expect("answers are maps with text keys, which JSON can always write");
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub fn ok(body: &impl Serialize) -> Response {
+    json(StatusCode::OK, body)
+}
+
+/// Done, and nothing to tell.
+pub fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// An integer of `10^-places` units, written as a JSON number without ever passing through a float.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decimal {
+    pub value: i64,
+    pub places: usize,
+}
+
+impl Decimal {
+    /// An amount of a meter in its integer unit.
+    pub fn of_meter(meter: &str, amount: i64) -> Self {
+        Self { value: amount, places: if meter == COST_METER { 9 } else { 6 } }
+    }
+
+    /// Whole units, rounded down; never negative.
+    pub fn whole(self) -> u64 {
+        u64::try_from(self.value).unwrap_or(0) / 10u64.pow(self.places as u32)
+    }
+}
+
+impl Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write_decimal(f, self.value, self.places)
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scale = 10i64.pow(self.places as u32);
+        if self.value % scale == 0 {
+            return serializer.serialize_i64(self.value / scale);
+        }
+        let raw = RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl utoipa::PartialSchema for Decimal {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Number).into()
+    }
+}
+
+impl utoipa::ToSchema for Decimal {}
+
+/// Anything that is written as text: ids, times, names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written<T>(pub T);
+
+impl<T: Display> Serialize for Written<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A point in time in an answer, RFC 3339.
+pub type Time = Written<domain::time::Timestamp>;
+
+impl utoipa::PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl utoipa::ToSchema for Time {}
+
+/// Part of a list, and where the next part begins.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Give it as `cursor` to get the next part. Null at the end.
+    pub next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact_json_numbers() {
+        let written = |value, places| serde_json::to_string(&Decimal { value, places }).unwrap();
+        assert_eq!(written(1_000_000, 6), "1");
+        assert_eq!(written(250_000, 6), "0.25");
+        assert_eq!(written(-1, 6), "-0.000001");
+        assert_eq!(written(9_199_999_999_999_999_999, 6), "9199999999999.999999");
+        assert_eq!(written(4_250_000_001, 9), "4.250000001");
+        assert_eq!(serde_json::to_string(&Decimal::of_meter("cost", 5_000_000_000)).unwrap(), "5");
+        assert_eq!(Decimal::of_meter("requests", 2_900_000).whole(), 2);
+        assert_eq!(Decimal::of_meter("requests", -1).whole(), 0);
+    }
+}

@@ -1,0 +1,24 @@
+//! The JSON API, one endpoint a file: what it takes, what it answers, how it is described.
+//!
+//! Handlers parse, call one use case and render. [`shapes`] holds what several answers show.
+
+pub mod accounts;
+pub mod authorize;
+pub mod benchmark;
+pub mod catalog;
+pub mod clock;
+pub mod entitlements;
+pub mod keys;
+pub mod noop;
+pub mod shapes;
+pub mod subscription;
+pub mod usage;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use crate::WebState;
+
+/// What every handler is given.
+type Shared = State<Arc<WebState>>;

@@ -1,0 +1,144 @@
+//! Every URL. The description of the API is made from the same list, so that neither lacks what the other has.
+//!
+//! The address of an endpoint stands with its handler too; a test holds the two together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
+use crate::api::catalog::{config, meters, plan, plans};
+use crate::api::entitlements::{feature, list as features};
+use crate::api::keys::{account_keys, service_keys};
+use crate::api::usage::{adjust, analytics, check, commit, consume, levels, now, record, release, reserve, reverse};
+use crate::api::{authorize, benchmark, clock, noop, subscription};
+use crate::problem::Problem;
+use crate::{WebState, answer, docs_page, health, idempotency, operations};
+
+type Routes = OpenApiRouter<Arc<WebState>>;
+
+/// Usage: an `Idempotency-Key` is the command's own, and the ledger knows it.
+#[rustfmt::skip]
+fn usage() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(now::usage_now))                                          // GET    /api/v1/usage
+        .routes(routes!(check::check))                                            // POST   /api/v1/usage/check
+        .routes(routes!(consume::consume))                                        // POST   /api/v1/usage/consume
+        .routes(routes!(reserve::reserve))                                        // POST   /api/v1/usage/reservations
+        .routes(routes!(commit::commit))                                          // POST   /api/v1/usage/reservations/{id}/commit
+        .routes(routes!(record::record))                                          // POST   /api/v1/usage/events
+        .routes(routes!(levels::set_levels))                                      // POST   /api/v1/usage/levels
+        .routes(routes!(adjust::adjust))                                          // POST   /api/v1/usage/adjustments
+        .routes(routes!(analytics::usage_analytics))                              // GET    /api/v1/usage/analytics
+        .routes(every_method(routes!(authorize::authorize)))                      // GET    /api/v1/authorize
+}
+
+/// The rest: the answer to a POST with an `Idempotency-Key` is kept.
+#[rustfmt::skip]
+fn others() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(release::release))                                        // POST   /api/v1/usage/reservations/{id}/release
+        .routes(routes!(reverse::reverse))                                        // POST   /api/v1/usage/events/{id}/reverse
+        .routes(routes!(create::create_account, list::list_accounts))             // POST   GET    /api/v1/accounts
+        .routes(routes!(get_one::get_account, update::update_account))            // GET    PATCH  /api/v1/accounts/{id}
+        .routes(routes!(status::set_status))                                      // PUT    /api/v1/accounts/{id}/status
+        .routes(routes!(grant::grant_plan, grant::end_grant))                     // PUT    DELETE /api/v1/accounts/{id}/grant
+        .routes(routes!(overrides::put_overrides, overrides::get_overrides))      // PUT    GET    /api/v1/accounts/{id}/overrides
+        .routes(routes!(credits::grant_credit, credits::list_credits))            // POST   GET    /api/v1/accounts/{id}/credits
+        .routes(routes!(account_keys::create_account_key, account_keys::list_account_keys)) // POST GET /api/v1/accounts/{id}/api-keys
+        .routes(routes!(account_keys::revoke_account_key))                        // DELETE /api/v1/accounts/{id}/api-keys/{key}
+        .routes(routes!(service_keys::create_service_key, service_keys::list_service_keys)) // POST GET /api/v1/keys
+        .routes(routes!(service_keys::revoke_service_key))                        // DELETE /api/v1/keys/{key}
+        .routes(routes!(plans::list_plans))                                       // GET    /api/v1/plans
+        .routes(routes!(plan::get_plan))                                          // GET    /api/v1/plans/{id}
+        .routes(routes!(meters::list_meters))                                     // GET    /api/v1/meters
+        .routes(routes!(config::get_config))                                      // GET    /api/v1/config
+        .routes(routes!(features::list_entitlements))                             // GET    /api/v1/entitlements
+        .routes(routes!(feature::check_feature))                                  // GET    /api/v1/entitlements/{feature}
+        .routes(routes!(subscription::get_subscription))                          // GET    /api/v1/subscription
+        .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
+}
+
+/// Everything that the server answers.
+pub fn router(state: Arc<WebState>) -> Router {
+    let once = from_fn_with_state(state.clone(), idempotency::once);
+    let (routes, description) = described(others().route_layer(once));
+    let (description, page): (Arc<OpenApi>, Arc<str>) =
+        (Arc::new(description.clone()), docs_page::page(&description).into());
+    let mut routes = routes
+        .route("/api/openapi.json", get(move || std::future::ready(answer::ok(&description))))
+        .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
+        .route("/docs/style.css", get(docs_page::style))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics));
+    if state.benchmark {
+        routes = routes.route("/api/v1/noop", post(noop::noop)).merge(benchmark::routes());
+    }
+    routes
+        .fallback(operations::no_such_route)
+        .method_not_allowed_fallback(operations::method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), operations::operate))
+        .with_state(state)
+}
+
+/// Proxies pass on the method they got.
+fn every_method((schemas, paths, _): UtoipaMethodRouter<Arc<WebState>>) -> UtoipaMethodRouter<Arc<WebState>> {
+    (schemas, paths, any(authorize::authorize))
+}
+
+/// The description of the API, OpenAPI 3.1.
+pub fn openapi() -> OpenApi {
+    described(others()).1
+}
+
+fn described(others: Routes) -> (Router<Arc<WebState>>, OpenApi) {
+    let info = InfoBuilder::new()
+        .title("Tollway")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Accounts, plans, exact quotas, metered usage and billing for an AI product."))
+        .build();
+    let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = ComponentsBuilder::new().security_scheme("api_key", key).schema_from::<Problem>().build();
+    let empty = OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("api_key", Vec::<String>::new())]))
+        .build();
+    OpenApiRouter::with_openapi(empty).merge(usage()).merge(others).split_for_parts()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_says_the_addresses_that_the_handlers_say() {
+        let listed: std::collections::BTreeSet<(String, String)> = include_str!("router.rs")
+            .lines()
+            .filter(|line| {
+                line.trim().starts_with(".routes(routes!") || line.trim().starts_with(".routes(every_method")
+            })
+            .flat_map(|line| {
+                let mut words: Vec<&str> =
+                    line.rsplit_once("// ").map(|(_, words)| words.split_whitespace().collect()).unwrap();
+                let path = words.pop().unwrap().to_owned();
+                words.into_iter().map(move |method| (path.clone(), method.to_lowercase())).collect::<Vec<_>>()
+            })
+            .collect();
+        let description = serde_json::to_value(openapi()).unwrap();
+        let paths = description["paths"].as_object().unwrap();
+        let described = paths
+            .iter()
+            .flat_map(|(path, item)| item.as_object().unwrap().keys().map(|method| (path.clone(), method.clone())))
+            .collect();
+        assert_eq!(listed, described);
+        assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    }
+}
