@@ -70,8 +70,10 @@ impl Database {
     ) -> Result<(Self, Ledger), StorageError> {
         let listeners = Arc::new(Listeners::default());
         let shared = Arc::new(Shared::new(clock, settings, matches!(url, DatabaseUrl::Postgres(_))));
-        let memory = shared.clone();
-        listeners.0.write().push(Box::new(move |changed| memory.forget(changed)));
+        // Held loosely: tasks of the ledger hold the database, and both must go when the last user of the ledger goes.
+        let memory = Arc::downgrade(&shared);
+        let forget = move |changed: &Changed| memory.upgrade().into_iter().for_each(|memory| memory.forget(changed));
+        listeners.0.write().push(Box::new(forget));
         let database = match url {
             DatabaseUrl::Sqlite(path) => {
                 let opened = sqlite::open(path)?;

@@ -3,6 +3,7 @@
 //! [`node`] opens ledgers and asks them; everything else is one promise a file.
 
 mod batches;
+mod durability;
 mod keys;
 mod limits;
 mod lost_commits;

@@ -138,3 +138,30 @@ async fn reading_while_holds_expire_on_the_other_node_shows_one_moment() {
     }
     reader.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_gone_leaves_no_connection_behind() {
+    let Some((place, first, second, account)) = two_nodes().await else { return };
+    // From another database of the same server.
+    let (elsewhere, name) = (Place::postgres().unwrap(), place.server.as_ref().unwrap().name().to_owned());
+    let (watcher, _) = elsewhere.node().await;
+    let connections = async || {
+        let name = name.clone();
+        let count = move |tx: &mut storage::Tx<'_>| {
+            let statement = "SELECT COUNT(*) AS count FROM pg_stat_activity WHERE datname = $1";
+            tx.query_optional(statement, &[(&name).into()])?.expect("a count has a row").integer("count")
+        };
+        watcher.database.read("count_connections", count).await.unwrap()
+    };
+    accepted(second.consume(account, 1).await);
+    assert!(connections().await > 0);
+    for node in [first, second] {
+        node.database.close().await;
+    }
+    let gone = async {
+        while connections().await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("connections end with their node");
+}

@@ -19,6 +19,8 @@ use crate::random::Random;
 
 /// Stores that seeds run on at the same time; each store runs its seeds one after another.
 const STORES: u64 = 4;
+/// Then the store is a new one. Making stores takes time, and so does verifying those that have grown.
+const SEEDS_A_STORE: u64 = 20;
 
 /// The seeds to run: `default` of them, or as many as `TOLLWAY_SIMULATION_RUNS` says, or the one of
 /// `TOLLWAY_SIMULATION_SEED`.
@@ -40,13 +42,15 @@ where
     for _ in 0..STORES.min(seeds.end - seeds.start) {
         let (next, last, open) = (next.clone(), seeds.end, open.clone());
         workers.spawn(async move {
-            let Some(mut engine) = open().await else { return false };
             loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= last {
-                    return true;
+                let Some(mut engine) = open().await else { return false };
+                for _ in 0..SEEDS_A_STORE {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= last {
+                        return true;
+                    }
+                    run(&mut engine, seed).await;
                 }
-                run(&mut engine, seed).await;
             }
         });
     }
