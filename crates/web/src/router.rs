@@ -8,7 +8,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
@@ -111,7 +111,25 @@ fn described(others: Routes) -> (Router<Arc<WebState>>, OpenApi) {
         .components(Some(components))
         .security(Some([SecurityRequirement::new("api_key", Vec::<String>::new())]))
         .build();
-    OpenApiRouter::with_openapi(empty).merge(usage()).merge(others).split_for_parts()
+    let (routes, mut description) = OpenApiRouter::with_openapi(empty).merge(usage()).merge(others).split_for_parts();
+    describe_answers(&mut description);
+    (routes, description)
+}
+
+/// Every answer has a description, as the specification asks; most need no more than the shape's own.
+fn describe_answers(description: &mut OpenApi) {
+    for item in description.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        let responses =
+            operations.into_iter().flatten().flat_map(|operation| operation.responses.responses.values_mut());
+        for response in responses {
+            if let RefOr::T(response) = response
+                && response.description.is_empty()
+            {
+                response.description = "Done.".to_owned();
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -70,7 +70,10 @@ fn plans(applied: &AppliedChanges) -> String {
 
 /// Every mistake as `file:line:column: what is wrong. How to mend it.`
 fn explain(name: &str, mistakes: &[domain::catalog::Mistake]) -> String {
-    let lines = mistakes.iter().map(|mistake| format!("{name}:{mistake}"));
+    let told = |mistake: &domain::catalog::Mistake| {
+        format!("{name}:{}:{}: {} {}", mistake.line, mistake.column, mistake.what, mistake.fix)
+    };
+    let lines = mistakes.iter().map(told);
     let count = match mistakes.len() {
         1 => "One mistake.".into(),
         count => format!("{count} mistakes."),

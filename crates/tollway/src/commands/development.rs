@@ -1,7 +1,9 @@
 //! What `serve --dev` makes and prints: a demo customer, keys, and lines to paste.
 
+use std::sync::Arc;
+
 use app::identity::{KeyOwner, NewKey, authenticate, issue_key};
-use app::{AccountRef, App};
+use app::{AccountRef, App, Settings};
 use domain::ids::AccountId;
 use serde_json::json;
 use storage::records::settings;
@@ -23,7 +25,11 @@ pub struct Demo {
 /// Makes the demo customer and the keys, or finds them.
 pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
     let said = |error: app::AppError| error.to_string();
-    let account = app::accounts::resolve_or_create(app, &AccountRef::External(DEMO_CUSTOMER.into())).await.map_err(said)?;
+    // Also where the setting says that a consume makes no accounts.
+    let mut making = app.clone();
+    making.settings = Arc::new(Settings { auto_create_accounts: true, ..(*app.settings).clone() });
+    let demo = AccountRef::External(DEMO_CUSTOMER.into());
+    let account = app::accounts::resolve_or_create(&making, &demo).await.map_err(said)?;
     let read = |tx: &mut Tx<'_>| settings::get(tx, KEYS);
     let kept = app.database.read::<_, StorageError, _>("development_keys", read).await.map_err(|error| error.to_string())?;
     let kept = kept.and_then(|text| serde_json::from_str::<(String, String)>(&text).ok());

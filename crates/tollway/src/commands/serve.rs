@@ -47,6 +47,8 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     config.listen = listener.local_addr().map_err(|error| error.to_string())?;
     let app = wiring::open(&config, arguments.dev).await?;
     put_catalog_in_force(&app, &config, arguments.dev).await?;
+    // Before anybody is told that it runs, so that whoever stops it then stops it in order.
+    let stopped = told_to_stop()?;
     if arguments.dev {
         let demo = development::prepare(&app, &config).await?;
         let shown = if arguments.json { demo.json_line() } else { demo.welcome() };
@@ -55,37 +57,42 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     } else {
         tracing::info!(url = %app.settings.public_url, listen = %config.listen, "ready");
     }
-    serve(app, listener, arguments.benchmark).await
+    serve(app, listener, arguments.benchmark, stopped).await
 }
 
-async fn serve(app: App, listener: TcpListener, benchmark: bool) -> Result<ExitCode, String> {
+async fn serve(
+    app: App,
+    listener: TcpListener,
+    benchmark: bool,
+    stopped: impl Future<Output = ()>,
+) -> Result<ExitCode, String> {
     let jobs = app::jobs::start(app.clone());
-    let measurements = Measurements::install();
+    let measurements = Measurements::install().map_err(|error| format!("Nothing can be measured: {error}"))?;
     let mut state = WebState::new(app.clone(), measurements);
     state.benchmark = benchmark;
     let readiness = state.readiness.clone();
     let stop = async move {
-        told_to_stop().await;
+        stopped.await;
         tracing::info!("stopping: no new connections, finishing what is under way");
         readiness.drain();
     };
-    let served = web::serve(listener, Arc::new(state), stop).await;
+    web::serve(listener, web::router(Arc::new(state)), stop).await;
     jobs.stop().await;
     app.database.close().await;
-    served.map_err(|error| format!("The server stopped: {error}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn told_to_stop() {
+/// Listens for the signals at once; the future ends when one has come.
+fn told_to_stop() -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let listen = |kind| signal(kind).map_err(|error| format!("Signals cannot be listened for: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// The first start applies the configured catalog, and development always does. Otherwise a changed file is only
