@@ -25,7 +25,7 @@ pub async fn consume(app: &App, caller: &Caller, account: &AccountRef, work: Wor
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
-    asked.must_allow_model(&work)?;
+    asked.must_allow_model_unless_counted(&work).await?;
     let prepared = asked.prepare(&work, Action::Consume, None)?;
     if prepared.request.key.is_none()
         && let Some(denial) = app.ledger.remembered_denial(&prepared.request.command)

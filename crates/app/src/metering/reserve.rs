@@ -23,7 +23,7 @@ pub async fn reserve(
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
-    asked.must_allow_model(&work)?;
+    asked.must_allow_model_unless_counted(&work).await?;
     let reservation = ReservationId::new(account, app.now(), app.entropy.bits());
     let ttl_micros = i64::from(hold.ttl_seconds) * MICROS_PER_SECOND;
     let action = Action::Reserve { reservation, ttl_micros, on_expiry: hold.on_expiry };
@@ -43,12 +43,12 @@ pub async fn reserve(
         Answer::Judged(Outcome::Settled(_)) => Err(domain::ledger::Refusal::ReservationUnknown.into()),
         Answer::Conflict(event) => Err(AppError::KeyReused { event: Some(event) }),
         Answer::Replayed { event, limits, stored } => {
-            let kept = stored.and_then(|stored| stored.reservation);
-            let reservation = kept.ok_or(AppError::KeyReused { event: Some(event) })?;
+            let kept = stored.and_then(|stored| Some((stored.reservation?, stored.at)));
+            let (reservation, made_at) = kept.ok_or(AppError::KeyReused { event: Some(event) })?;
             Ok(Reserved {
                 reservation,
                 replayed: true,
-                expires_at: event.made_at().plus_micros(ttl_micros),
+                expires_at: made_at.plus_micros(ttl_micros),
                 limits,
                 plan,
                 at: app.now(),

@@ -81,6 +81,16 @@ impl Asked<'_> {
         }
     }
 
+    /// As [`Asked::must_allow_model`], but work that was counted before is let through to its first outcome, though the
+    /// plan has lost the model since.
+    pub async fn must_allow_model_unless_counted(&self, work: &Work) -> Result<(), AppError> {
+        let Err(refused) = self.must_allow_model(work) else { return Ok(()) };
+        match &work.key {
+            Some(key) if self.app.ledger.knows_key(self.account, &caller_key(key)).await? => Ok(()),
+            _ => Err(refused),
+        }
+    }
+
     /// Refuses a model that the plan does not allow.
     pub fn must_allow_model(&self, work: &Work) -> Result<(), AppError> {
         let (Some(model), Some(plan)) = (&work.model, &self.terms.plan) else { return Ok(()) };

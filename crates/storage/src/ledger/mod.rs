@@ -105,6 +105,8 @@ pub struct StoredEvent {
     pub details: Arc<str>,
     pub reservation: Option<domain::ids::ReservationId>,
     pub late: bool,
+    /// Server time it was judged at.
+    pub at: domain::time::Timestamp,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -307,6 +309,7 @@ pub(crate) fn stored_event(
         reservation: row
             .parsed_or_null("reservation_id", |text| domain::ids::ReservationId::from_own_text(account, text))?,
         late: row.integer("flags")? & rows::LATE != 0,
+        at: row.time("at")?,
     })
 }
 

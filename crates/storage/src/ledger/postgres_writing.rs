@@ -312,5 +312,6 @@ fn from_batch(batch: &Batch, id: EventId) -> Option<StoredEvent> {
         details: row.details.clone(),
         reservation: row.event.reservation,
         late: row.event.late,
+        at: row.event.at,
     })
 }

@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 
 use super::memory::ReadTicket;
 use super::plan_book::PlanBook;
-use super::{Ledger, LedgerError, Shared, rows, terms};
+use super::{CallerKey, Ledger, LedgerError, Shared, rows, terms};
 use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
@@ -27,8 +27,10 @@ const SELECT_CREDIT: &str = "SELECT id, meter, granted, remaining, priority, exp
 pub(crate) const SELECT_EVENT: &str = "SELECT id, action, at, occurred_at, flags, model, amounts, postings, draws, \
     details, reservation_id, reverses, reversed_by FROM usage_events WHERE account_id = $1 AND id = $2";
 
+const SELECT_KEY: &str = "SELECT event_id FROM ledger_keys WHERE account_id = $1 AND key_hash = $2 LIMIT 1";
+
 pub(crate) const STATEMENTS: &[&str] =
-    &[SELECT_BALANCE, SELECT_EXPIRED, SELECT_NEXT_EXPIRY, SELECT_CREDIT, SELECT_EVENT];
+    &[SELECT_BALANCE, SELECT_EXPIRED, SELECT_NEXT_EXPIRY, SELECT_CREDIT, SELECT_EVENT, SELECT_KEY];
 
 /// How an account stands at one moment.
 #[derive(Clone, Debug)]
@@ -97,6 +99,13 @@ impl Ledger {
             tx.query(terms::SELECT_CREDITS, &[account.into()])?.iter().map(decode_credit).collect()
         };
         self.database.read("list_credits", read).await
+    }
+
+    /// Whether a command came with this key before and was counted. What it was answered, the same command finds out.
+    pub async fn knows_key(&self, account: AccountId, key: &CallerKey) -> Result<bool, StorageError> {
+        let hash = key.hash;
+        let read = move |tx: &mut Tx<'_>| tx.query_optional(SELECT_KEY, &[account.into(), hash.as_slice().into()]);
+        Ok(self.database.read("look_for_key", read).await?.is_some())
     }
 
     /// An event of an account as it was kept.
