@@ -1,0 +1,7 @@
+//! Tollway through its front door: the built program, started as an operator starts it, on both engines, spoken to over
+//! HTTP and its command line. [`stage`] is what the stories play on.
+
+mod cli;
+mod http;
+mod operations;
+mod stage;

@@ -1,0 +1,6 @@
+//! The API, one folder an area, as the app's backend sees it.
+
+mod accounts;
+mod authorize;
+mod catalog;
+mod usage;
