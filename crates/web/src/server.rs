@@ -24,7 +24,7 @@ const LONGEST_HEAD_BYTES: usize = 64 * 1024;
 /// How long a head may take to arrive. A connection that is kept open between requests is closed after it too.
 const HEAD_TIME: Duration = Duration::from_secs(75);
 /// How long requests may go on after the server was told to stop.
-const DRAIN_TIME: Duration = Duration::from_secs(30);
+const DRAIN_TIME: Duration = Duration::from_secs(20);
 /// The pause after the system could not give a connection, for lack of file descriptors for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
-/// Serves until `shutdown` is there, then takes no more connections and lets what runs finish, for half a minute at most.
+/// Serves until `shutdown` is there, then takes no more connections and lets what runs finish, for twenty seconds at most.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS as usize));
     let (stop, stopping) = watch::channel(());
