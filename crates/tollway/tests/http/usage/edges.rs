@@ -147,7 +147,7 @@ async fn bodies_that_cannot_be_read_are_told_apart() {
         assert_problem(&consume_text(server, vec![b'{', 0xff, b'}']).await, 400, "invalid_request");
         assert_problem(&consume_text(server, "[1]").await, 422, "invalid_request");
         assert_problem(&consume_text(server, "null").await, 422, "invalid_request");
-        assert_problem(&consume_text(server, "").await, 400, "account_not_named");
+        assert_problem(&consume_text(server, "").await, 400, "invalid_request");
         let deep = format!("{{\"metadata\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         let answer = consume_text(server, deep).await;
         assert!([400, 422].contains(&answer.status), "{}", answer.text);
