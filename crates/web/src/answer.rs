@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::catalog::COST_METER;
-use domain::quantity::write_decimal;
+use domain::quantity::{Quantity, write_decimal};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
@@ -49,6 +49,12 @@ impl Decimal {
     pub fn whole(self) -> u64 {
         u64::try_from(self.value).unwrap_or(0) / 10u64.pow(self.places as u32)
     }
+}
+
+/// A quantity in the meter's integer unit. `None`: too large.
+pub fn in_units(meter: &str, quantity: Quantity) -> Option<i64> {
+    let factor = if meter == COST_METER { 1_000 } else { 1 };
+    quantity.millionths().checked_mul(factor)
 }
 
 impl Display for Decimal {
@@ -96,7 +102,11 @@ impl utoipa::PartialSchema for Time {
     }
 }
 
-impl utoipa::ToSchema for Time {}
+impl utoipa::ToSchema for Time {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+}
 
 /// Part of a list, and where the next part begins.
 #[derive(Serialize, utoipa::ToSchema)]

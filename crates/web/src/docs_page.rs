@@ -85,7 +85,7 @@ fn tags(description: &Value) -> Vec<String> {
 }
 
 fn write_operation(html: &mut String, description: &Value, (path, method, operation): (&str, &str, &Value)) {
-    let text = |field: &str| escaped(operation[field].as_str().unwrap_or_default());
+    let text = |field: &str| marked_up(operation[field].as_str().unwrap_or_default());
     let _ = write!(
         html,
         "<article><h3><span class=\"method\">{}</span><code>{}</code></h3><p><strong>{}</strong></p><p class=\"summary\">{}</p>",
@@ -98,7 +98,7 @@ fn write_operation(html: &mut String, description: &Value, (path, method, operat
     if !parameters.is_empty() {
         html.push_str("<details><summary>Parameters</summary><div class=\"scroll\"><table><thead><tr><th>Name</th><th>In</th><th>Meaning</th></tr></thead><tbody>");
         for parameter in parameters {
-            let text = |field: &str| escaped(parameter[field].as_str().unwrap_or_default());
+            let text = |field: &str| marked_up(parameter[field].as_str().unwrap_or_default());
             let _ = write!(
                 html,
                 "<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>",
@@ -147,7 +147,7 @@ fn write_fields(rows: &mut String, description: &Value, schema: &Value, (prefix,
             "<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>",
             escaped(&path),
             escaped(&type_name(field)),
-            escaped(meaning)
+            marked_up(meaning)
         );
         let inner = if field["items"].is_object() { &field["items"] } else { field };
         if depth < DEEPEST {
@@ -168,6 +168,9 @@ fn resolved<'d>(description: &'d Value, schema: &'d Value) -> &'d Value {
 }
 
 fn type_name(schema: &Value) -> String {
+    if let Some(choices) = schema["oneOf"].as_array() {
+        return choices.iter().map(type_name).collect::<Vec<_>>().join(" or ");
+    }
     match &schema["type"] {
         Value::String(name) => name.clone(),
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
@@ -196,6 +199,16 @@ fn write_problems(html: &mut String) {
         );
     }
     html.push_str("</tbody></table></div></section>");
+}
+
+/// Text with `code` in it.
+fn marked_up(text: &str) -> String {
+    let mut html = String::new();
+    for (place, part) in escaped(text).split('`').enumerate() {
+        let is_code = place % 2 == 1;
+        let _ = if is_code { write!(html, "<code>{part}</code>") } else { write!(html, "{part}") };
+    }
+    html
 }
 
 fn escaped(text: &str) -> String {
@@ -233,6 +246,7 @@ mod tests {
 
     #[test]
     fn text_cannot_become_markup() {
+        assert_eq!(marked_up("a `<b>` c"), "a <code>&lt;b&gt;</code> c");
         assert_eq!(escaped("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
     }
 }

@@ -59,7 +59,10 @@ async fn run_once(state: Arc<WebState>, request: Request, next: Next) -> Result<
         Start::Run(running) => {
             let request = Request::from_parts(parts, Body::from(bytes));
             let running = run(state, running, (path, request_id), next.run(request));
-            tokio::spawn(running).await.map_err(|_| Failure::from(EdgeError::Panicked))?
+            tokio::spawn(running).await.map_err(|error| {
+                tracing::error!(%error, "a request panicked");
+                Failure::from(EdgeError::Panicked)
+            })?
         }
     }
 }

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodFilter, get, on, post};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -90,7 +91,10 @@ pub fn router(state: Arc<WebState>) -> Router {
 
 /// Proxies pass on the method they got.
 fn every_method((schemas, paths, _): UtoipaMethodRouter<Arc<WebState>>) -> UtoipaMethodRouter<Arc<WebState>> {
-    (schemas, paths, any(authorize::authorize))
+    let methods = [Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let filters = methods.into_iter().filter_map(|method| MethodFilter::try_from(method).ok());
+    let passed_on = filters.fold(MethodFilter::GET, MethodFilter::or);
+    (schemas, paths, on(passed_on, authorize::authorize))
 }
 
 /// The description of the API, OpenAPI 3.1.

@@ -8,7 +8,7 @@ use app::error::Denied;
 use app::metering::{self, Checked, Work};
 use app::{AccountRef, AppError, Caller};
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::ids::AccountId;
 use domain::ledger::{Denial, DenialReason, LimitState};
@@ -20,11 +20,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::usage::hold_to_rate;
 use crate::WebState;
-use crate::answer::Written;
+use crate::answer::{self, Written};
 use crate::api::shapes;
+use crate::extract::QueryFields;
+use crate::extract::caller::authenticate_and_hold;
 use crate::extract::fields::{Exact, Text, Word};
 use crate::extract::work::{account_ref, usage};
-use crate::extract::{Authenticated, QueryFields};
 use crate::headers;
 use crate::problem::{Failure, Problems};
 
@@ -38,27 +39,40 @@ const STATUS: HeaderName = HeaderName::from_static("tollway-status");
 #[into_params(parameter_in = Query)]
 pub struct AuthorizeQuery {
     /// The meter that a request through the proxy counts on.
-    #[param(value_type = String, example = "requests")]
+    #[param(inline, example = "requests")]
     meter: Word,
     /// How much of it. 1 when left out.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     quantity: Option<Text<1, 64>>,
     /// `consume` (default) counts; `check` only asks.
-    #[param(value_type = Option<String>)]
-    mode: Option<Text<1, 16>>,
+    #[param(inline)]
+    mode: Option<Mode>,
     /// `403` answers denials with 403 and the true status in `Tollway-Status`, for proxies that know no 429.
-    #[param(value_type = Option<String>)]
-    deny: Option<Text<1, 3>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
+    deny: Option<Deny>,
+    #[param(inline)]
     account: Option<Text<1, 64>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     external_id: Option<Text<1, 255>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     user: Option<Word>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     end_user: Option<Word>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     rate_scope: Option<Word>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Consume,
+    Check,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+enum Deny {
+    #[serde(rename = "403")]
+    With403,
 }
 
 /// The request may go through. The headers `Tollway-Account`, `Tollway-Plan`, `Tollway-Key` and `X-Remaining-Usage` say
@@ -84,20 +98,24 @@ pub struct Authorized {
 )]
 pub async fn authorize(
     State(state): Shared,
-    Authenticated(caller): Authenticated,
-    QueryFields(query): QueryFields<AuthorizeQuery>,
+    headers: HeaderMap,
+    query: Result<QueryFields<AuthorizeQuery>, Failure>,
 ) -> Response {
-    let deny_with_403 = query.deny.as_ref().is_some_and(|status| status.0 == "403");
-    match decide(&state, &caller, query).await {
-        Ok(response) => response,
-        Err(failure) => denied(failure, deny_with_403),
-    }
+    let deny_with_403 = query.as_ref().is_ok_and(|QueryFields(query)| query.deny == Some(Deny::With403));
+    // Who asks too often is denied here, and not before, so that it is told in the way the proxy understands.
+    let decided = match authenticate_and_hold(&state, &headers).await {
+        Ok(caller) => decide(&state, &caller, query).await,
+        Err(error) => Err(error.into()),
+    };
+    decided.unwrap_or_else(|failure| denied(failure, deny_with_403))
 }
 
-async fn decide(state: &WebState, caller: &Caller, query: AuthorizeQuery) -> Result<Response, Failure> {
-    if query.deny.as_ref().is_some_and(|status| status.0 != "403") {
-        return Err(AppError::invalid("deny", "`deny` is 403, or left out.").into());
-    }
+async fn decide(
+    state: &WebState,
+    caller: &Caller,
+    query: Result<QueryFields<AuthorizeQuery>, Failure>,
+) -> Result<Response, Failure> {
+    let QueryFields(query) = query?;
     let quantity = query.quantity.as_ref().map(|text| Exact::parse(&text.0)).transpose();
     let quantity = quantity.map_err(|problem| AppError::invalid("quantity", format!("`quantity` {problem}.")))?;
     let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
@@ -108,34 +126,35 @@ async fn decide(state: &WebState, caller: &Caller, query: AuthorizeQuery) -> Res
         ..Work::default()
     };
     hold_to_rate(state, caller, &account, query.rate_scope.as_ref()).await?;
-    match query.mode.as_ref().map(|mode| mode.0.as_str()) {
-        None | Some("consume") => {
+    match query.mode.unwrap_or(Mode::Consume) {
+        Mode::Consume => {
             let counted = metering::consume::consume(&state.app, caller, &account, work).await?;
             Ok(authorized(caller, counted.event.account, counted.plan, (&counted.limits, counted.at)))
         }
-        Some("check") => check(state, caller, &account, work).await,
-        Some(_) => Err(AppError::invalid("mode", "`mode` is `consume` or `check`.").into()),
+        Mode::Check => check(state, caller, &account, work).await,
     }
 }
 
 async fn check(state: &WebState, caller: &Caller, account: &AccountRef, work: Work) -> Result<Response, Failure> {
+    let asked = work.usage.first().cloned();
+    let requested = asked.and_then(|(meter, quantity)| answer::in_units(meter.as_str(), quantity)).unwrap_or(0);
     let checked = metering::check::check(&state.app, caller, account, work).await?;
     if !checked.allowed {
-        return Err(denial(checked).into());
+        return Err(denial(checked, requested).into());
     }
     let id = caller.account(&state.app, account).await?;
     Ok(authorized(caller, id, checked.plan, (&checked.limits, checked.at)))
 }
 
 /// What a consume would have been denied with.
-fn denial(checked: Checked) -> AppError {
+fn denial(checked: Checked, requested: i64) -> AppError {
     let reason = match checked.code {
         Some("account_suspended") => DenialReason::AccountSuspended,
         Some("subscription_required") => DenialReason::SubscriptionRequired,
         _ => DenialReason::QuotaExceeded,
     };
     let limit = headers::tightest(&checked.limits).filter(|_| reason == DenialReason::QuotaExceeded).cloned();
-    let denial = Denial { reason, requested: 0, limit };
+    let denial = Denial { reason, requested, limit };
     let Checked { plan, suggested_plan, at, .. } = checked;
     AppError::Denied(Box::new(Denied { denial, plan, suggested_plan, at }))
 }

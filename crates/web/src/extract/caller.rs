@@ -21,12 +21,17 @@ impl FromRequestParts<Arc<WebState>> for Authenticated {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<WebState>) -> Result<Self, Failure> {
-        let caller = authenticate(state, &parts.headers).await?;
-        if let Caller::Account { account, .. } = &caller {
-            rate_limits::hold_account(&state.app, *account, RATE_SCOPE).await?;
-        }
-        Ok(Self(caller))
+        Ok(Self(authenticate_and_hold(state, &parts.headers).await?))
     }
+}
+
+/// Finds the caller, and holds an account's own key to its rate.
+pub async fn authenticate_and_hold(state: &WebState, headers: &HeaderMap) -> Result<Caller, AppError> {
+    let caller = authenticate(state, headers).await?;
+    if let Caller::Account { account, .. } = &caller {
+        rate_limits::hold_account(&state.app, *account, RATE_SCOPE).await?;
+    }
+    Ok(caller)
 }
 
 /// Finds the caller without counting the request against a rate limit.

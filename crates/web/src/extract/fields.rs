@@ -203,7 +203,8 @@ impl<'de> Visitor<'de> for Borrowing {
 }
 
 fn text_schema(min: usize, max: usize) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).min_length(Some(min)).max_length(Some(max))
+    let without_nul = Some(r"^[^\u0000]*$");
+    ObjectBuilder::new().schema_type(Type::String).min_length(Some(min)).max_length(Some(max)).pattern(without_nul)
 }
 
 impl<const MIN: usize, const MAX: usize> PartialSchema for Text<MIN, MAX> {

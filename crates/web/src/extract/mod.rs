@@ -9,10 +9,10 @@ pub mod fields;
 pub mod idempotency_key;
 pub mod path;
 pub mod query;
-mod wording;
+pub mod wording;
 pub mod work;
 
-pub use body::JsonBody;
+pub use body::{JsonBody, JsonBodyOrNone};
 pub use caller::Authenticated;
 pub use idempotency_key::KeyHeader;
 pub use path::{PathId, PathIds};

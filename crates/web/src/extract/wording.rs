@@ -16,6 +16,10 @@ pub fn field_error(path: &str, message: &str) -> AppError {
     if let Some(name) = quoted_after(message, "duplicate field `") {
         return AppError::invalid(inside(path, name), format!("`{name}` is given twice."));
     }
+    if let Some(name) = quoted_after(message, "unknown variant `") {
+        let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        return AppError::invalid(path, format!("`{path}` is `{name}`; it can be {}.", known.join(", ")));
+    }
     let subject = if path.is_empty() { "The body".to_owned() } else { format!("`{path}`") };
     if let Some((found, expected)) = message.strip_prefix("invalid ").and_then(|rest| rest.split_once(", expected ")) {
         let found = found.split_once(": ").map_or(found, |(_, found)| found);
@@ -27,6 +31,16 @@ pub fn field_error(path: &str, message: &str) -> AppError {
 /// serde_json ends its messages with the place, which the field's path tells better.
 pub fn without_place(message: &str) -> &str {
     message.rfind(" at line ").map_or(message, |end| &message[..end])
+}
+
+/// A message as a sentence. One that begins with a name keeps the name as it is.
+pub fn sentence(message: &str) -> String {
+    let begins_with_a_word = ["no ", "the ", "only ", "it "].iter().any(|word| message.starts_with(word));
+    let mut letters = message.chars();
+    match letters.next().filter(|_| begins_with_a_word) {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => message.to_owned(),
+    }
 }
 
 fn quoted_after<'m>(message: &'m str, start: &str) -> Option<&'m str> {
@@ -70,12 +84,16 @@ mod tests {
         let (field, message) = told("usage[1]", "unknown field `zzz`, expected `meter` or `quantity`");
         assert_eq!(field, "usage[1].zzz");
         assert_eq!(message, "There is no field `zzz` here. Known are meter, quantity.");
+        assert_eq!(sentence("no meter is called a."), "No meter is called a.");
+        assert_eq!(sentence("seats is a sum."), "seats is a sum.");
         assert_eq!(told(".", "unknown field `a`, there are no fields").1, "There is no field `a` here.");
     }
 
     #[test]
     fn other_mistakes_are_sentences_too() {
         assert_eq!(told("usage[0]", "missing field `meter`"), ("usage[0].meter".into(), "`meter` is missing.".into()));
+        let variant = told("mode", "unknown variant `x`, expected `consume` or `check`");
+        assert_eq!(variant.1, "`mode` is `x`; it can be consume, check.");
         assert_eq!(told("a", "duplicate field `a` at line 1 column 2").1, "`a` is given twice.");
         assert_eq!(
             told("meter", "invalid type: integer `7`, expected text at line 1 column 9").1,

@@ -13,7 +13,8 @@ use domain::ids::AccountId;
 use domain::name::Name;
 use domain::quantity::Quantity;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-use utoipa::openapi::{AllOfBuilder, RefOr, Schema};
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::fields::{Count, Exact, JsonText, Metadata, Text, Time, Word};
@@ -29,9 +30,9 @@ const MOST_METERS: usize = 32;
 #[serde(deny_unknown_fields)]
 #[schema(as = MeterQuantity)]
 pub struct MeterQuantity {
-    #[schema(value_type = String, example = "requests")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\u0000]*$", example = "requests")]
     pub meter: Word,
-    #[schema(value_type = Option<f64>, default = 1)]
+    #[schema(inline, default = 1)]
     pub quantity: Option<Exact>,
 }
 
@@ -40,58 +41,58 @@ pub struct MeterQuantity {
 #[schema(as = Work)]
 pub struct WorkFields {
     /// `acct_…`.
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     pub account: Option<Text<1, 64>>,
     /// The id that your own system knows the customer by.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(inline)]
     pub external_id: Option<Text<1, 255>>,
-    #[schema(value_type = Option<String>, example = "requests")]
+    #[schema(inline, example = "requests")]
     pub meter: Option<Word>,
     /// How much of `meter`: a decimal with at most six places, as a number or as text. 1 when left out.
-    #[schema(value_type = Option<f64>, example = 1)]
+    #[schema(inline, example = 1)]
     pub quantity: Option<Exact>,
     /// Several meters at once, all or none, in place of `meter` and `quantity`.
     #[schema(max_items = 32)]
     pub usage: Option<Vec<MeterQuantity>>,
     /// Idempotency key: the same id counts once. Also as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[\u0021-\u007E]+$")]
     pub id: Option<Text<1, 255>>,
     /// The member of the account that it is for.
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     pub user: Option<Word>,
     /// Your customer's own end user.
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     pub end_user: Option<Word>,
-    #[schema(value_type = Option<String>, example = "gpt-4o-mini")]
+    #[schema(inline, example = "gpt-4o-mini")]
     pub model: Option<Word>,
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     pub provider: Option<Text<1, 64>>,
-    #[schema(value_type = Option<u64>, maximum = 1_000_000_000_000i64)]
+    #[schema(inline)]
     pub prompt_tokens: Option<Count>,
-    #[schema(value_type = Option<u64>, maximum = 1_000_000_000_000i64)]
+    #[schema(inline)]
     pub completion_tokens: Option<Count>,
     /// Part of the prompt tokens that the provider had cached.
-    #[schema(value_type = Option<u64>, maximum = 1_000_000_000_000i64)]
+    #[schema(inline)]
     pub cached_tokens: Option<Count>,
-    #[schema(value_type = Option<u64>, maximum = 1_000_000_000_000i64)]
+    #[schema(inline)]
     pub audio_bytes: Option<Count>,
-    #[schema(value_type = Option<u64>, maximum = 1_000_000_000_000i64)]
+    #[schema(inline)]
     pub characters: Option<Count>,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(inline)]
     pub resource_type: Option<Text<0, 255>>,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(inline)]
     pub resource_id: Option<Text<0, 255>>,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(inline)]
     pub request_type: Option<Text<0, 255>>,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(inline)]
     pub conversation: Option<Text<0, 255>>,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(inline)]
     pub agent: Option<Text<0, 255>>,
     /// Any JSON object of at most 16 KB; kept with the event.
-    #[schema(value_type = Option<Object>)]
+    #[schema(inline)]
     pub metadata: Option<Metadata>,
     /// When the work was done, for records: at most 35 days ago.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(inline)]
     pub occurred_at: Option<Time>,
 }
 
@@ -174,6 +175,7 @@ pub fn take<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
 
 /// No fields of its own.
 #[derive(Debug, Default, ToSchema)]
+#[schema(as = WorkBody)]
 pub struct NoMore {}
 
 impl Fields for NoMore {
@@ -223,15 +225,24 @@ impl<'de, E: Fields> Visitor<'de> for WorkedVisitor<E> {
     }
 }
 
+// One object, not `allOf`: it takes no other fields, and that can only be said of a whole.
 impl<E: ToSchema> PartialSchema for Worked<E> {
     fn schema() -> RefOr<Schema> {
-        AllOfBuilder::new().item(WorkFields::schema()).item(E::schema()).into()
+        match (WorkFields::schema(), E::schema()) {
+            (RefOr::T(Schema::Object(mut common)), RefOr::T(Schema::Object(own))) => {
+                common.properties.extend(own.properties);
+                common.required.extend(own.required);
+                common.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+                common.into()
+            }
+            (common, _) => common,
+        }
     }
 }
 
 impl<E: ToSchema> ToSchema for Worked<E> {
     fn name() -> Cow<'static, str> {
-        format!("WorkWith{}", E::name()).into()
+        E::name()
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {

@@ -40,7 +40,7 @@ pub enum EdgeError {
 impl EdgeError {
     pub fn code(&self) -> &'static str {
         match self {
-            EdgeError::MalformedJson(_) | EdgeError::BodyBroken => "malformed_json",
+            EdgeError::MalformedJson(_) | EdgeError::BodyBroken => "invalid_request",
             EdgeError::BodyTooLarge { .. } => "body_too_large",
             EdgeError::BodyTooSlow => "body_too_slow",
             EdgeError::MediaType { .. } => "unsupported_media_type",
@@ -53,6 +53,11 @@ impl EdgeError {
             EdgeError::NothingRecorded { code } => code,
             EdgeError::Panicked => "internal",
         }
+    }
+
+    /// The table's status, but where a code has two: what cannot even be read is a 400.
+    pub(super) fn status(&self) -> Option<u16> {
+        matches!(self, EdgeError::MalformedJson(_) | EdgeError::BodyBroken).then_some(400)
     }
 
     pub(super) fn write_facts<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {

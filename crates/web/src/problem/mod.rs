@@ -19,6 +19,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub use edge::EdgeError;
 pub use schema::{Problem, Problems};
 
+use crate::extract::wording::sentence;
 use crate::headers;
 
 /// A request that was not answered with what it asked for.
@@ -53,14 +54,17 @@ impl Failure {
     }
 
     pub fn status(&self) -> StatusCode {
-        let status = self.status_of_limit().unwrap_or_else(|| table::entry(self.code()).status);
+        let status = self.own_status().unwrap_or_else(|| table::entry(self.code()).status);
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// A quota is denied with the status its limit says.
-    fn status_of_limit(&self) -> Option<u16> {
-        match self.app_error()? {
-            AppError::Denied(denied) if denied.denial.reason == domain::ledger::DenialReason::QuotaExceeded => {
+    fn own_status(&self) -> Option<u16> {
+        match &*self.0 {
+            Cause::Edge(error) => error.status(),
+            Cause::App(AppError::Denied(denied))
+                if denied.denial.reason == domain::ledger::DenialReason::QuotaExceeded =>
+            {
                 denied.denial.limit.as_ref().map(|limit| limit.denied_status)
             }
             _ => None,
@@ -80,13 +84,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&*self.0, table::entry(self.code()).instead) {
             (_, Some(instead)) => f.write_str(instead),
-            (Cause::App(AppError::Refused(refusal)), None) => {
-                let text = refusal.to_string();
-                let mut letters = text.chars();
-                let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-                write!(f, "{first}{}.", letters.as_str())
-            }
-            (Cause::App(error), None) => write!(f, "{error}"),
+            (Cause::App(error), None) => f.write_str(&sentence(&error.to_string())),
             (Cause::Edge(error), None) => write!(f, "{error}"),
         }
     }

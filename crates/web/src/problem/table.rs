@@ -41,7 +41,6 @@ pub const TABLE: &[Entry] = &[
     entry_of("no_such_route", 404, "No such address"),
     entry_of("method_not_allowed", 405, "Method not allowed"),
     entry_of("invalid_request", 422, "Invalid request"),
-    entry_of("malformed_json", 400, "Malformed JSON"),
     entry_of("body_too_large", 413, "Body too large"),
     entry_of("body_too_slow", 408, "Body too slow"),
     entry_of("unsupported_media_type", 415, "Unsupported media type"),

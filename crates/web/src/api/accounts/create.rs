@@ -19,16 +19,16 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct NewAccountBody {
     /// The id that your own system knows the customer by. Once set it stays.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, example = "user-42")]
+    #[schema(inline, example = "user-42")]
     external_id: Option<Text<1, 255>>,
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(inline)]
     name: Option<Text<1, 200>>,
-    #[schema(value_type = Option<String>, max_length = 254, example = "ada@example.com")]
+    #[schema(inline, example = "ada@example.com")]
     email: Option<Text<1, 254>>,
     /// Where invoices go, if not to `email`.
-    #[schema(value_type = Option<String>, max_length = 254, example = "billing@example.com")]
+    #[schema(inline, example = "billing@example.com")]
     billing_email: Option<Text<1, 254>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(inline)]
     metadata: Option<Metadata>,
 }
 

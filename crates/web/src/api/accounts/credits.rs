@@ -24,7 +24,7 @@ use crate::problem::{Failure, Problems};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCreditBody {
-    #[schema(value_type = String, example = "requests")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\u0000]*$", example = "requests")]
     meter: Word,
     /// How much: money where the meter is `cost`.
     #[schema(value_type = f64, example = 500)]
@@ -32,9 +32,9 @@ pub struct NewCreditBody {
     /// Of several credits the lowest goes first. 0 when left out.
     priority: Option<i32>,
     /// Null or left out: never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(inline)]
     expires_at: Option<Time>,
-    #[schema(value_type = Option<String>, max_length = 500)]
+    #[schema(inline)]
     reason: Option<Text<1, 500>>,
 }
 

@@ -18,10 +18,10 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct GrantBody {
     /// The plan's key in the catalog.
-    #[schema(value_type = String, example = "pro")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\u0000]*$", example = "pro")]
     plan: Word,
     /// When the account is back on the default plan. Null or left out: never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(inline)]
     until: Option<Time>,
 }
 

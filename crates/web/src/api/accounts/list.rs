@@ -24,10 +24,10 @@ pub struct ListQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     cursor: Option<Text<1, 255>>,
     /// Only the account with this external id.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     external_id: Option<Text<1, 255>>,
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use app::{AccountRef, AppError, billing};
 use axum::extract::State;
 use axum::response::Response;
-use domain::catalog::{COST_METER, FeatureValue, LimitScope, Past};
+use domain::catalog::{FeatureValue, LimitScope, Past};
 use domain::entitlements::{LimitOverride, Overrides};
 use domain::ids::AccountId;
 use domain::money::{Currency, Money, NanoUsd};
@@ -41,16 +41,16 @@ pub struct OverridesBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitOverrideBody {
-    #[schema(value_type = String, example = "requests")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\u0000]*$", example = "requests")]
     meter: Word,
     /// `period`, `year`, `month`, `day` or `lifetime`. `period` when left out.
-    #[schema(value_type = Option<String>, example = "period")]
-    per: Option<Text<1, 16>>,
+    #[schema(value_type = Option<String>, pattern = "^(period|year|month|day|lifetime)$")]
+    per: Option<WindowKind>,
     /// `account`, `member`, `key` or `end_user`. `account` when left out.
-    #[schema(value_type = Option<String>, example = "account")]
-    each: Option<Text<1, 16>>,
+    #[schema(value_type = Option<String>, pattern = "^(account|member|key|end_user)$")]
+    each: Option<LimitScope>,
     /// Null: unlimited.
-    #[schema(value_type = Option<f64>)]
+    #[schema(inline)]
     amount: Option<Exact>,
     past: Option<PastBody>,
 }
@@ -59,17 +59,24 @@ pub struct LimitOverrideBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PastBody {
-    /// `block`, `warn` or `charge`.
-    #[schema(value_type = String, example = "charge")]
-    on_exceed: Text<1, 16>,
+    #[schema(inline)]
+    on_exceed: OnExceed,
     /// Money, as decimal text, for each `each` of the meter.
-    #[schema(value_type = Option<String>, example = "0.50")]
+    #[schema(inline, example = "0.50")]
     charge: Option<Text<1, 32>>,
-    #[schema(value_type = Option<f64>)]
+    #[schema(inline)]
     each: Option<Exact>,
     /// The most that is billed in a window, as decimal text.
-    #[schema(value_type = Option<String>, example = "20.00")]
+    #[schema(inline, example = "20.00")]
     up_to: Option<Text<1, 32>>,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OnExceed {
+    Block,
+    Warn,
+    Charge,
 }
 
 /// What was agreed.
@@ -163,16 +170,8 @@ type Wrong = (&'static str, String);
 impl LimitOverrideBody {
     fn read(self, currency: Currency) -> Result<LimitOverride, Wrong> {
         let meter = self.meter.0;
-        let per = match &self.per {
-            None => WindowKind::Period,
-            Some(text) => WindowKind::parse(&text.0)
-                .ok_or_else(|| ("per", "is not `period`, `year`, `month`, `day` or `lifetime`".to_owned()))?,
-        };
-        let each = match &self.each {
-            None => LimitScope::Account,
-            Some(text) => LimitScope::parse(&text.0)
-                .ok_or_else(|| ("each", "is not `account`, `member`, `key` or `end_user`".to_owned()))?,
-        };
+        let per = self.per.unwrap_or(WindowKind::Period);
+        let each = self.each.unwrap_or(LimitScope::Account);
         let amount = self.amount.map(|amount| in_units(&meter, amount.0, "amount")).transpose()?;
         let past = self.past.map(|past| past.read(&meter, currency)).transpose()?;
         Ok(LimitOverride { meter, per, each, amount, past })
@@ -181,15 +180,12 @@ impl LimitOverrideBody {
 
 impl PastBody {
     fn read(self, meter: &Name, currency: Currency) -> Result<Past, Wrong> {
-        if self.on_exceed.0 != "charge" {
-            if self.charge.is_some() || self.each.is_some() || self.up_to.is_some() {
-                return Err(("past", "has a charge, so `on_exceed` is `charge`".to_owned()));
-            }
-            return match self.on_exceed.0.as_str() {
-                "block" => Ok(Past::Block),
-                "warn" => Ok(Past::Warn),
-                _ => Err(("past.on_exceed", "is not `block`, `warn` or `charge`".to_owned())),
-            };
+        let has_charge = self.charge.is_some() || self.each.is_some() || self.up_to.is_some();
+        match self.on_exceed {
+            OnExceed::Charge => {}
+            _ if has_charge => return Err(("past", "has a charge, so `on_exceed` is `charge`".to_owned())),
+            OnExceed::Block => return Ok(Past::Block),
+            OnExceed::Warn => return Ok(Past::Warn),
         }
         let (Some(charge), Some(each)) = (self.charge, self.each) else {
             return Err(("past", "needs `charge` and `each`".to_owned()));
@@ -202,10 +198,9 @@ impl PastBody {
     }
 }
 
-/// In the meter's integer unit: nano-dollars of `cost`, else millionths.
+/// In the meter's integer unit.
 fn in_units(meter: &Name, quantity: Quantity, field: &'static str) -> Result<i64, Wrong> {
-    let factor = if meter.as_str() == COST_METER { 1_000 } else { 1 };
-    quantity.millionths().checked_mul(factor).ok_or_else(|| (field, "is too large".to_owned()))
+    answer::in_units(meter.as_str(), quantity).ok_or_else(|| (field, "is too large".to_owned()))
 }
 
 impl OverridesShape {
@@ -266,7 +261,8 @@ mod tests {
             Err(AppError::Invalid { field, .. }) => field,
             other => panic!("{other:?}"),
         };
-        assert_eq!(field(r#"{"limits":[{"meter":"a","per":"week"}]}"#), "limits[0].per");
+        let failure = parse_json::<OverridesBody>(br#"{"limits":[{"meter":"a","per":"week"}]}"#).err().unwrap();
+        assert!(failure.to_string().starts_with("`limits[0].per` is `week`; it can be period"), "{failure}");
         assert_eq!(field(r#"{"limits":[{"meter":"a","past":{"on_exceed":"charge"}}]}"#), "limits[0].past");
         assert_eq!(
             field(r#"{"limits":[{"meter":"a","past":{"on_exceed":"charge","charge":"1","each":1,"up_to":"0.001"}}]}"#),

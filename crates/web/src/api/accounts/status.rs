@@ -1,7 +1,7 @@
 //! `PUT accounts/{id}/status`: suspends an account, or lets it go on.
 
+use app::AccountRef;
 use app::accounts::{self, AccountStatus};
-use app::{AccountRef, AppError};
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::AccountId;
@@ -11,16 +11,21 @@ use utoipa::ToSchema;
 use super::AccountShape;
 use crate::answer;
 use crate::api::Shared;
-use crate::extract::fields::Text;
 use crate::extract::{Authenticated, JsonBody, PathId};
 use crate::problem::{Failure, Problems};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusBody {
-    /// `active` or `suspended`.
-    #[schema(value_type = String, example = "suspended")]
-    status: Text<1, 16>,
+    #[schema(inline)]
+    status: StatusName,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StatusName {
+    Active,
+    Suspended,
 }
 
 /// Suspend or activate an account
@@ -40,8 +45,10 @@ pub async fn set_status(
     PathId(id): PathId<AccountId>,
     JsonBody(body): JsonBody<StatusBody>,
 ) -> Result<Response, Failure> {
-    let unknown = || AppError::invalid("status", "`status` is `active` or `suspended`.");
-    let status = AccountStatus::parse(&body.status.0).ok_or_else(unknown)?;
+    let status = match body.status {
+        StatusName::Active => AccountStatus::Active,
+        StatusName::Suspended => AccountStatus::Suspended,
+    };
     let account = accounts::set_status(&state.app, &caller, &AccountRef::Id(id), status).await?;
     Ok(answer::ok(&AccountShape::from(account)))
 }

@@ -20,18 +20,18 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct AccountChangesBody {
     /// Can be set where there is none; it never changes.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(inline)]
     external_id: Option<Text<1, 255>>,
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(inline)]
     name: Option<Text<1, 200>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 254)]
+    #[schema(inline)]
     email: Option<Option<Text<1, 254>>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 254)]
+    #[schema(inline)]
     billing_email: Option<Option<Text<1, 254>>>,
     /// Takes the place of all that was there.
-    #[schema(value_type = Option<Object>)]
+    #[schema(inline)]
     metadata: Option<Metadata>,
 }
 

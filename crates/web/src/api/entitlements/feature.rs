@@ -20,12 +20,12 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FeatureQuery {
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     account: Option<Text<1, 64>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     external_id: Option<Text<1, 255>>,
     /// A value that is asked for: `pdf` of `export_formats`, a model of `allowed_models`, a number.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     value: Option<Text<1, 255>>,
 }
 

@@ -16,9 +16,9 @@ use crate::extract::fields::Text;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AccountQuery {
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     pub account: Option<Text<1, 64>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     pub external_id: Option<Text<1, 255>>,
 }
 

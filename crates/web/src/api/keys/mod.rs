@@ -25,16 +25,16 @@ const MOST_SCOPES: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct NewKeyBody {
     /// What people call it.
-    #[schema(value_type = String, min_length = 1, max_length = 100, example = "Production")]
+    #[schema(value_type = String, min_length = 1, max_length = 100, pattern = r"^[^\u0000]*$", example = "Production")]
     name: Text<1, 100>,
     /// What it may do. None: everything its kind may, but make other keys.
     #[schema(value_type = Option<Vec<String>>, max_items = 32, example = json!(["usage:write"]))]
     scopes: Option<Vec<Word>>,
     /// Null or left out: never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(inline)]
     expires_at: Option<fields::Time>,
     /// The member of the account it acts for. Not for service keys.
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     member: Option<Word>,
 }
 

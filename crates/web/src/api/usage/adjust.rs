@@ -15,9 +15,10 @@ use crate::problem::{Failure, Problems};
 
 /// Why usage is adjusted.
 #[derive(Debug, Default, ToSchema)]
+#[schema(as = AdjustBody)]
 pub struct ReasonFields {
     /// Kept with the event.
-    #[schema(value_type = String, min_length = 1, max_length = 500)]
+    #[schema(value_type = String, min_length = 1, max_length = 500, pattern = r"^[^\u0000]*$")]
     pub reason: Option<Text<1, 500>>,
 }
 

@@ -21,15 +21,15 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AnalyticsFields {
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     account: Option<Text<1, 64>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     external_id: Option<Text<1, 255>>,
     /// The first day, UTC: `2026-03-01`, or a time in it. 30 days up to now when both are left out.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     from: Option<Text<1, 64>>,
     /// The last day.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     to: Option<Text<1, 64>>,
 }
 

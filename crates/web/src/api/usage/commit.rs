@@ -8,7 +8,7 @@ use domain::ids::ReservationId;
 use super::{CountedShape, counted};
 use crate::api::Shared;
 use crate::extract::work::WorkBody;
-use crate::extract::{Authenticated, JsonBody, KeyHeader, PathId};
+use crate::extract::{Authenticated, JsonBodyOrNone, KeyHeader, PathId};
 use crate::problem::{Failure, Problems};
 
 /// Settle a reservation
@@ -20,7 +20,7 @@ use crate::problem::{Failure, Problems};
     path = "/api/v1/usage/reservations/{id}/commit",
     tag = "usage",
     params(("id" = String, Path, description = "`rsv_…`")),
-    request_body = WorkBody,
+    request_body = Option<WorkBody>,
     responses((status = 200, body = CountedShape), Problems),
 )]
 pub async fn commit(
@@ -28,7 +28,7 @@ pub async fn commit(
     Authenticated(caller): Authenticated,
     PathId(id): PathId<ReservationId>,
     KeyHeader(key): KeyHeader,
-    JsonBody(body): JsonBody<WorkBody>,
+    JsonBodyOrNone(body): JsonBodyOrNone<WorkBody>,
 ) -> Result<Response, Failure> {
     if body.work.account()? != AccountRef::Own {
         let message = "A reservation knows its account; leave `account` and `external_id` out.";

@@ -31,9 +31,10 @@ use crate::problem::Failure;
 
 /// What a call may name beside its work.
 #[derive(Debug, Default, ToSchema)]
+#[schema(as = CallBody)]
 pub struct CallFields {
     /// The rate limit to hold the account to. A service key is otherwise exempt.
-    #[schema(value_type = Option<String>, example = "api")]
+    #[schema(inline, example = "api")]
     pub rate_scope: Option<Word>,
 }
 

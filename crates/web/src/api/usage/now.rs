@@ -21,15 +21,15 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsageQuery {
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     account: Option<Text<1, 64>>,
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     external_id: Option<Text<1, 255>>,
     /// Shows the limits of this member too.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     user: Option<Word>,
     /// Shows the limits of this end user too.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     end_user: Option<Word>,
 }
 

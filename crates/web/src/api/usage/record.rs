@@ -15,6 +15,7 @@ use crate::WebState;
 use crate::answer::{self, Written};
 use crate::api::Shared;
 use crate::extract::body::{BATCH_LIMIT, media_type, must_be_json, parse_json, read_bytes};
+use crate::extract::wording::sentence;
 use crate::extract::work::{WorkBody, WorkFields};
 use crate::extract::{Authenticated, KeyHeader};
 use crate::problem::{EdgeError, Failure, Problems};
@@ -34,6 +35,30 @@ struct Batch {
 pub struct EventsBody {
     #[schema(max_items = 1_000)]
     events: Vec<WorkFields>,
+}
+
+/// A CloudEvent 1.0. Extension attributes may be there; nobody looks at them.
+#[derive(ToSchema)]
+#[schema(as = CloudEvent)]
+#[expect(dead_code, reason = "describes the body; `CloudEvent` reads it")]
+pub struct CloudEventBody {
+    #[schema(example = "1.0")]
+    specversion: String,
+    /// With `source` the idempotency key.
+    #[schema(min_length = 1, max_length = 255)]
+    id: String,
+    #[schema(min_length = 1, max_length = 255, example = "/my-app")]
+    source: String,
+    /// The meter, where the data names none.
+    #[schema(min_length = 1, max_length = 255, example = "requests")]
+    r#type: String,
+    /// The account, by its id or external id, where the data names none.
+    #[schema(min_length = 1, max_length = 255)]
+    subject: Option<String>,
+    /// When it occurred.
+    #[schema(format = DateTime)]
+    time: Option<String>,
+    data: Option<WorkFields>,
 }
 
 /// What became of the events, in order.
@@ -78,7 +103,11 @@ struct ReadEvent {
     post,
     path = "/api/v1/usage/events",
     tag = "usage",
-    request_body = EventsBody,
+    request_body(content(
+        (EventsBody = "application/json"),
+        (CloudEventBody = "application/cloudevents+json"),
+        (Vec<CloudEventBody> = "application/cloudevents-batch+json"),
+    )),
     responses((status = 200, body = Results), Problems),
 )]
 pub async fn record(
@@ -143,7 +172,7 @@ impl ResultShape {
             }
             Recorded::Rejected { code, message } => Self {
                 code: Some(code),
-                message: Some(message),
+                message: Some(sentence(&message)),
                 retryable: is_our_trouble(code) || code == "rate_limited",
                 ..none("rejected")
             },

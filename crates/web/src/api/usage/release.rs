@@ -7,7 +7,7 @@ use domain::ids::ReservationId;
 
 use super::{CountedShape, counted};
 use crate::api::Shared;
-use crate::extract::{Authenticated, JsonBody, PathId};
+use crate::extract::{Authenticated, JsonBodyOrNone, PathId};
 use crate::problem::{Failure, Problems};
 
 /// Takes no fields.
@@ -23,14 +23,14 @@ pub struct ReleaseBody {}
     path = "/api/v1/usage/reservations/{id}/release",
     tag = "usage",
     params(("id" = String, Path, description = "`rsv_…`")),
-    request_body = ReleaseBody,
+    request_body = Option<ReleaseBody>,
     responses((status = 200, body = CountedShape), Problems),
 )]
 pub async fn release(
     State(state): Shared,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<ReservationId>,
-    JsonBody(ReleaseBody {}): JsonBody<ReleaseBody>,
+    JsonBodyOrNone(ReleaseBody {}): JsonBodyOrNone<ReleaseBody>,
 ) -> Result<Response, Failure> {
     counted(&state, metering::reserve::release(&state.app, &caller, id).await?).await
 }

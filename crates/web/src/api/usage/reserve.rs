@@ -8,15 +8,15 @@ use axum::response::Response;
 use domain::ids::ReservationId;
 use domain::ledger::OnExpiry;
 use domain::name::Name;
-use serde::Serialize;
 use serde::de::MapAccess;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::hold_to_rate;
 use crate::answer::{Time, Written};
 use crate::api::Shared;
 use crate::api::shapes::{self, LimitShape, WarningShape};
-use crate::extract::fields::{Count, Text, Word};
+use crate::extract::fields::{Count, Word};
 use crate::extract::work::{Fields, Worked, take};
 use crate::extract::{Authenticated, JsonBody, KeyHeader};
 use crate::problem::{Failure, Problems};
@@ -26,16 +26,24 @@ const LONGEST_TTL_SECONDS: u64 = 86_400;
 
 /// How a reservation is held.
 #[derive(Debug, Default, ToSchema)]
+#[schema(as = HoldBody)]
 pub struct HoldFields {
     /// After so many seconds it settles itself.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 86_400, default = 600)]
     pub ttl_seconds: Option<Count>,
     /// What happens then: `release` gives it back, `commit` books the estimate.
-    #[schema(value_type = Option<String>, default = "release")]
-    pub on_expiry: Option<Text<1, 16>>,
+    #[schema(inline)]
+    pub on_expiry: Option<OnExpiryName>,
     /// The rate limit to hold the account to. A service key is otherwise exempt.
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     pub rate_scope: Option<Word>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpiryName {
+    Release,
+    Commit,
 }
 
 /// The body of a reservation.
@@ -65,10 +73,10 @@ impl HoldFields {
                 return Err(AppError::invalid("ttl_seconds", message));
             }
         };
-        let on_expiry = match self.on_expiry.as_ref().map(|text| OnExpiry::parse(&text.0)) {
+        let on_expiry = match self.on_expiry {
             None => OnExpiry::default(),
-            Some(Some(on_expiry)) => on_expiry,
-            Some(None) => return Err(AppError::invalid("on_expiry", "`on_expiry` is `release` or `commit`.")),
+            Some(OnExpiryName::Release) => OnExpiry::Release,
+            Some(OnExpiryName::Commit) => OnExpiry::Commit,
         };
         Ok(Hold { ttl_seconds, on_expiry })
     }

@@ -18,11 +18,11 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct ReverseBody {
     /// Kept with the event.
-    #[schema(value_type = String, min_length = 1, max_length = 500)]
+    #[schema(value_type = String, min_length = 1, max_length = 500, pattern = r"^[^\u0000]*$")]
     reason: Text<1, 500>,
-    #[schema(value_type = Option<String>)]
+    #[schema(inline)]
     meter: Option<Word>,
-    #[schema(value_type = Option<f64>)]
+    #[schema(inline)]
     quantity: Option<Exact>,
     /// What counts instead, meter by meter. Nothing: the event is void.
     usage: Option<Vec<MeterQuantity>>,
