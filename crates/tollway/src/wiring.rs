@@ -46,7 +46,8 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
 /// The development clock goes on from where it was moved to.
 async fn restore_clock(app: &App) -> Result<(), String> {
     let read = |tx: &mut storage::Tx<'_>| stored::get(tx, stored::CLOCK_OFFSET);
-    let offset = app.database.read::<_, StorageError, _>("read_clock", read).await.map_err(|error| error.to_string())?;
+    let offset =
+        app.database.read::<_, StorageError, _>("read_clock", read).await.map_err(|error| error.to_string())?;
     if let Some(offset) = offset.and_then(|text| text.parse().ok()) {
         app.clock().set_offset_micros(offset);
     }

@@ -43,7 +43,13 @@ pub fn reference() -> String {
         };
         let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "| `{}` | {variable} | {} | {default} | {} |", setting.name, value(setting.kind), setting.help);
+        let _ = writeln!(
+            text,
+            "| `{}` | {variable} | {} | {default} | {} |",
+            setting.name,
+            value(setting.kind),
+            setting.help
+        );
     }
     text.push_str(
         "\nOne limit of one plan is overridden by `TOLLWAY_LIMIT_<PLAN>_<METER>_<WINDOW>`, for example\n`TOLLWAY_LIMIT_PRO_REQUESTS_PERIOD=20000`. It becomes a version of the plan when the server starts.\n",

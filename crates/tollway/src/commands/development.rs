@@ -31,7 +31,8 @@ pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
     let demo = AccountRef::External(DEMO_CUSTOMER.into());
     let account = app::accounts::resolve_or_create(&making, &demo).await.map_err(said)?;
     let read = |tx: &mut Tx<'_>| settings::get(tx, KEYS);
-    let kept = app.database.read::<_, StorageError, _>("development_keys", read).await.map_err(|error| error.to_string())?;
+    let kept =
+        app.database.read::<_, StorageError, _>("development_keys", read).await.map_err(|error| error.to_string())?;
     let kept = kept.and_then(|text| serde_json::from_str::<(String, String)>(&text).ok());
     let (service_key, api_key) = match kept {
         Some(keys) if authenticate(app, &keys.0).await.is_ok() && authenticate(app, &keys.1).await.is_ok() => keys,
@@ -47,7 +48,10 @@ async fn make_keys(app: &App, account: AccountId) -> Result<(String, String), St
     let keys = (service.1.reveal().to_owned(), own.1.reveal().to_owned());
     let text = json!([keys.0, keys.1]).to_string();
     let write = move |tx: &mut Tx<'_>| settings::put(tx, KEYS, &text);
-    app.database.write::<_, StorageError, _>("keep_development_keys", write).await.map_err(|error| error.to_string())?;
+    app.database
+        .write::<_, StorageError, _>("keep_development_keys", write)
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(keys)
 }
 

@@ -19,7 +19,10 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
     match &config.public_url {
         None => note(true, "public_url is not set: upgrade links would name the address the server listens on.".into()),
         Some(url) if url.starts_with("http://") && !url.contains("localhost") && !url.contains("127.0.0.1") => {
-            note(true, format!("public_url is {url}: keys would travel unencrypted. Use https:// and a reverse proxy."));
+            note(
+                true,
+                format!("public_url is {url}: keys would travel unencrypted. Use https:// and a reverse proxy."),
+            );
         }
         Some(_) => {}
     }
@@ -43,9 +46,16 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
                 Err(error) => note(true, error.to_string()),
                 Ok((catalog, has_key)) => {
                     match catalog {
-                        None => note(true, "No catalog is in force; the first `tollway serve` applies the configured one.".into()),
+                        None => note(
+                            true,
+                            "No catalog is in force; the first `tollway serve` applies the configured one.".into(),
+                        ),
                         Some(catalog) if catalog.catalog.default_plan.is_none() => {
-                            note(false, "The catalog names no default plan: customers without a plan are denied everything.".into());
+                            note(
+                                false,
+                                "The catalog names no default plan: customers without a plan are denied everything."
+                                    .into(),
+                            );
                         }
                         Some(_) => {}
                     }

@@ -14,16 +14,12 @@ pub async fn run(common: &Common, command: LedgerCommand) -> Result<ExitCode, St
     let LedgerCommand::Verify = command;
     let config = wiring::configuration(common, Vec::new())?;
     let app = wiring::open(&config, false).await?;
-    let verified = storage::ledger::verify::verify(&app.database, app.now()).await.map_err(|error| error.to_string())?;
+    let verified =
+        storage::ledger::verify::verify(&app.database, app.now()).await.map_err(|error| error.to_string())?;
     app.database.close().await;
     for difference in &verified.differences {
         println!("{difference}");
     }
-    println!(
-        "{} accounts, {} events, {} differences",
-        verified.accounts,
-        verified.events,
-        verified.differences.len()
-    );
+    println!("{} accounts, {} events, {} differences", verified.accounts, verified.events, verified.differences.len());
     Ok(if verified.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -145,12 +145,7 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
     }
 }
 
-fn read_file(
-    name: &str,
-    text: &str,
-    found: &mut BTreeMap<&'static str, Found>,
-    mistakes: &mut Vec<String>,
-) {
+fn read_file(name: &str, text: &str, found: &mut BTreeMap<&'static str, Found>, mistakes: &mut Vec<String>) {
     let table = match DeTable::parse(text) {
         Ok(table) => table,
         Err(error) => {
@@ -205,7 +200,9 @@ fn read_environment(
             continue;
         }
         // For the tests of the project itself.
-        if name.starts_with("TOLLWAY_TEST_") || name.starts_with("TOLLWAY_SIMULATION_") || name.starts_with("TOLLWAY_CONFIG")
+        if name.starts_with("TOLLWAY_TEST_")
+            || name.starts_with("TOLLWAY_SIMULATION_")
+            || name.starts_with("TOLLWAY_CONFIG")
         {
             continue;
         }
@@ -213,7 +210,8 @@ fn read_environment(
             found.insert(setting.name, Found { text: value.clone(), place: name.clone() });
             continue;
         }
-        let by_file = SETTINGS.iter().find(|setting| setting.secret && format!("{}_FILE", variable(setting.name)) == *name);
+        let by_file =
+            SETTINGS.iter().find(|setting| setting.secret && format!("{}_FILE", variable(setting.name)) == *name);
         match by_file.map(|setting| (setting, std::fs::read_to_string(value))) {
             Some((setting, Ok(text))) => {
                 found.insert(setting.name, Found { text: text.trim_end().to_owned(), place: name.clone() });
@@ -231,9 +229,8 @@ fn line_of(text: &str, offset: usize) -> usize {
 
 /// The setting whose name shares the most beginning letters, when that is likely what was meant.
 fn did_you_mean(name: &str) -> String {
-    let shared = |setting: &&Setting| {
-        setting.name.chars().zip(name.chars()).take_while(|(one, other)| one == other).count()
-    };
+    let shared =
+        |setting: &&Setting| setting.name.chars().zip(name.chars()).take_while(|(one, other)| one == other).count();
     match SETTINGS.iter().max_by_key(shared).filter(|setting| shared(setting) >= 3) {
         Some(setting) => format!(" Did you mean {}?", setting.name),
         None => " See `tollway config reference`.".into(),
@@ -260,21 +257,24 @@ mod tests {
     fn every_mistake_is_told_with_its_place() {
         let file = "listen = \"nowhere\"\nlisten_to = 1\n[ledger]\nlanes = 0\n";
         let mistakes = load(file, &[("TOLLWAY_LOG", "loud"), ("TOLLWAY_LGO", "x")]).expect_err("five mistakes");
-        assert_eq!(mistakes, [
-            "tollway.toml:2: no setting is called listen_to. Did you mean listen?",
-            "TOLLWAY_LGO: no setting has this variable. See `tollway config reference`.",
-            "tollway.toml:1: listen is \"nowhere\"; write an address and a port, such as 127.0.0.1:8080",
-            "TOLLWAY_LOG: log is \"loud\"; write json or text",
-            "tollway.toml:4: ledger.lanes is \"0\"; write a whole number from 1 to 64",
-        ]);
+        assert_eq!(
+            mistakes,
+            [
+                "tollway.toml:2: no setting is called listen_to. Did you mean listen?",
+                "TOLLWAY_LGO: no setting has this variable. See `tollway config reference`.",
+                "tollway.toml:1: listen is \"nowhere\"; write an address and a port, such as 127.0.0.1:8080",
+                "TOLLWAY_LOG: log is \"loud\"; write json or text",
+                "tollway.toml:4: ledger.lanes is \"0\"; write a whole number from 1 to 64",
+            ]
+        );
     }
 
     #[test]
     fn the_environment_wins_over_the_file_and_limits_are_kept_apart() {
-        let config = load("listen = \"127.0.0.1:1\"", &[
-            ("TOLLWAY_LISTEN", "127.0.0.1:2"),
-            ("TOLLWAY_LIMIT_PRO_REQUESTS_PERIOD", "20000"),
-        ])
+        let config = load(
+            "listen = \"127.0.0.1:1\"",
+            &[("TOLLWAY_LISTEN", "127.0.0.1:2"), ("TOLLWAY_LIMIT_PRO_REQUESTS_PERIOD", "20000")],
+        )
         .expect("a configuration");
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.limit_settings.len(), 1);

@@ -39,13 +39,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Where customers reach this server; upgrade links begin with it. Empty: the address it listens on.",
         secret: false,
     },
-    Setting {
-        name: "data_dir",
-        kind: Kind::Text,
-        default: "data",
-        help: "Folder of the SQLite file.",
-        secret: false,
-    },
+    Setting { name: "data_dir", kind: Kind::Text, default: "data", help: "Folder of the SQLite file.", secret: false },
     Setting {
         name: "database",
         kind: Kind::Text,
