@@ -168,12 +168,13 @@ impl Books {
         }
     }
 
-    /// Consumes and Reserves in an unknown order: wherever there is a limit, they end at or below it, or took nothing.
+    /// Consumes, Reserves and Releases in an unknown order: wherever there is a limit, they end at or below it, or took nothing.
     pub(super) fn must_fit_after(&self, before: &Books, fresh: &[EventRow]) -> Result<(), String> {
-        if let Some(row) = fresh.iter().find(|row| !matches!(row.action.as_str(), "consume" | "reserve" | "expire")) {
+        let allowed = ["consume", "reserve", "release", "expire"];
+        if let Some(row) = fresh.iter().find(|row| !allowed.contains(&row.action.as_str())) {
             return Err(format!("nobody asked for {row:?}"));
         }
-        if self.suspended && fresh.iter().any(|row| row.action != "expire") {
+        if self.suspended && fresh.iter().any(|row| allowed[..2].contains(&row.action.as_str())) {
             return Err("a suspended account used something".to_owned());
         }
         for (place, sums) in &self.sums {

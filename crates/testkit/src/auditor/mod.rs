@@ -30,7 +30,7 @@ pub struct Auditor {
 pub enum Came {
     /// At most one command was judged, after whatever had expired: it is judged again exactly.
     OneByOne,
-    /// Several Consumes and Reserves in an order nobody knows: together they must fit.
+    /// Several Consumes, Reserves and Releases in an order nobody knows: together they must fit.
     Together,
 }
 

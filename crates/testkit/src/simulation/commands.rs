@@ -70,7 +70,21 @@ impl Maker<'_> {
             6..=8 => ("tokens", self.random.between(0, 120)),
             _ => ("seats", self.random.between(0, 4)),
         };
-        Amount { meter: meter.into(), amount: units * UNIT }
+        // Now and then the smallest part of a unit more or less.
+        let part = if self.random.chance(15) { self.random.between(-1, 1) } else { 0 };
+        Amount { meter: meter.into(), amount: (units * UNIT + part).max(0) }
+    }
+
+    /// A release of what is held, for bursts that make room and take it at once.
+    pub fn releasing(&mut self, known: &Known) -> Option<Request> {
+        let reservation = *self.recent(&known.reservations)?;
+        Some(self.request(Action::Release { reservation }, Vec::new()))
+    }
+
+    /// Mostly one of the last few, which are the ones that still matter.
+    fn recent<'k, T>(&mut self, known: &'k [T]) -> Option<&'k T> {
+        let from = if self.random.chance(80) { known.len().saturating_sub(4) } else { 0 };
+        self.random.pick(&known[from..])
     }
 
     /// A Consume or a Reserve.
@@ -115,7 +129,7 @@ impl Maker<'_> {
     }
 
     fn settling(&mut self, known: &Known) -> Request {
-        let Some(reservation) = self.random.pick(&known.reservations).copied() else { return self.taking() };
+        let Some(reservation) = self.recent(&known.reservations).copied() else { return self.taking() };
         if self.random.chance(30) {
             return self.request(Action::Release { reservation }, Vec::new());
         }
@@ -138,8 +152,8 @@ impl Maker<'_> {
 
     fn granting(&mut self) -> Request {
         let now = self.engine.clock.now();
-        let granted = self.random.between(1, 60) * UNIT;
-        let meter = Name::new(["requests", "tokens"][self.random.below(2)]);
+        let (meter, most) = [("requests", 8), ("tokens", 90)][self.random.below(2)];
+        let (meter, granted) = (Name::new(meter), self.random.between(1, most) * UNIT);
         let expires_at = self.random.chance(50).then(|| self.random.between(1, 400_000) * MICROS_PER_SECOND);
         let credit = Credit {
             id: self.engine.id(now),
@@ -153,7 +167,7 @@ impl Maker<'_> {
     }
 
     async fn reversing(&mut self, known: &Known) -> Request {
-        let Some(event) = self.random.pick(&known.events).copied() else { return self.taking() };
+        let Some(event) = self.recent(&known.events).copied() else { return self.taking() };
         let found = self.engine.nodes[0].ledger.event(event).await.ok().flatten();
         let Some(row) = found else { return self.taking() };
         let is_usage = matches!(row.text("action"), Ok("consume" | "commit" | "record" | "adjust"));

@@ -187,7 +187,7 @@ impl<'e> Session<'e> {
         }
     }
 
-    /// Consumes and Reserves of all accounts at once, on all nodes, some of them twice.
+    /// Consumes, Reserves and Releases of all accounts at once, on all nodes, some of them twice.
     async fn several(&mut self, told: &mut Vec<String>) -> Result<(), String> {
         let requests = self.burst();
         told.push(format!("at once: {:?}", requests.iter().map(|request| &request.command).collect::<Vec<_>>()));
@@ -214,7 +214,12 @@ impl<'e> Session<'e> {
                         EventId::new(twin.command.event.account, self.engine.clock.now(), self.engine.entropy.bits());
                     Request { command: domain::ledger::Command { event, ..twin.command.clone() }, ..twin }
                 }
-                _ => Maker { engine: self.engine, random: &mut self.random, account }.taking(),
+                _ => {
+                    let known = self.known.get(&account).cloned().unwrap_or_default();
+                    let mut maker = Maker { engine: self.engine, random: &mut self.random, account };
+                    let release = if maker.random.chance(20) { maker.releasing(&known) } else { None };
+                    release.unwrap_or_else(|| maker.taking())
+                }
             };
             requests.push(request);
         }
