@@ -5,6 +5,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +36,10 @@ struct State {
     armed: Mutex<VecDeque<Fault>>,
     /// Faults that have happened.
     happened: watch::Sender<usize>,
+    /// Whether the next fault takes the way to the server with it.
+    cut_at_fault: AtomicBool,
+    /// No connection gets through, neither those that are open nor new ones.
+    is_cut: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -50,7 +55,13 @@ impl Proxy {
             while let Ok((client, _)) = listener.accept().await {
                 let (state, server) = (shared.clone(), server.clone());
                 // A connection that ends, ends for both sides; how is the test's affair.
-                tokio::spawn(async move { carry(client, &server, state).await });
+                tokio::spawn(async move {
+                    let mut cut = state.is_cut.subscribe();
+                    tokio::select! {
+                        _ = cut.wait_for(|is_cut| *is_cut) => Ok(()),
+                        ended = carry(client, &server, state) => ended,
+                    }
+                });
             }
         });
         Ok(Proxy { port, state, accepting })
@@ -67,9 +78,28 @@ impl Proxy {
         self.state.armed.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
     }
 
+    /// The next fault takes every connection with it, and no new one gets through until [`Proxy::mend`].
+    pub fn cut_at_next_fault(&self) {
+        self.state.cut_at_fault.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets connections through again.
+    pub fn mend(&self) {
+        self.state.is_cut.send_replace(false);
+    }
+
     /// How many faults have happened.
     pub fn happened(&self) -> usize {
         *self.state.happened.borrow()
+    }
+}
+
+impl State {
+    fn note_fault(&self) {
+        if self.cut_at_fault.swap(false, Ordering::SeqCst) {
+            self.is_cut.send_replace(true);
+        }
+        self.happened.send_modify(|count| *count += 1);
     }
 }
 
@@ -110,7 +140,7 @@ async fn carry(client: TcpStream, server: &str, state: Arc<State>) -> io::Result
         lost.extend_from_slice(&buffer[..count]);
         // The tag of the answer, which says that the transaction is durable.
         if lost.windows(7).any(|tag| tag == b"COMMIT\0") {
-            state.happened.send_modify(|count| *count += 1);
+            state.note_fault();
             break;
         }
     }
@@ -143,7 +173,7 @@ async fn carry_questions(
                 match state.armed.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
                     Some(Fault::LoseAnswer) => drop(lose.send(true)),
                     Some(Fault::LoseCommit) => {
-                        state.happened.send_modify(|count| *count += 1);
+                        state.note_fault();
                         return Ok(());
                     }
                     None => {}

@@ -1,8 +1,10 @@
 //! The connection to PostgreSQL is lost around a COMMIT: counted exactly once, whichever side of it.
 
+use std::time::Duration;
+
 use domain::ids::AccountId;
-use storage::ledger::LedgerSettings;
-use storage::{Clock, DatabaseUrl};
+use storage::ledger::{LedgerError, LedgerSettings};
+use storage::{Clock, DatabaseUrl, StorageError};
 use testkit::postgres::TestDatabase;
 use testkit::proxy::Fault::{LoseAnswer, LoseCommit};
 use testkit::proxy::{Fault, Proxy};
@@ -11,12 +13,16 @@ use super::node::*;
 
 /// A node behind a proxy, and one that is not, which made the account.
 async fn behind_a_proxy() -> Option<(Place, Proxy, Node, Node, AccountId)> {
+    behind_a_proxy_with(LedgerSettings::default()).await
+}
+
+async fn behind_a_proxy_with(settings: LedgerSettings) -> Option<(Place, Proxy, Node, Node, AccountId)> {
     let place = Place::on(TestDatabase::create()?);
     let (direct, account) = place.node().await;
     let url = place.server.as_ref()?.url();
     let proxy = Proxy::before(&url).await.unwrap();
     let url = DatabaseUrl::Postgres(proxy.url(&url));
-    let node = Node::open(&url, Clock::new().into(), LedgerSettings::default()).await.unwrap();
+    let node = Node::open(&url, Clock::new().into(), settings).await.unwrap();
     accepted(node.consume(account, 1).await);
     Some((place, proxy, node, direct, account))
 }
@@ -73,4 +79,26 @@ async fn a_lost_commit_at_the_limit_is_not_counted_twice_nor_denied() {
     denied(node.consume(account, 1).await);
     assert_eq!(direct.usage(account).await, (100, 0));
     direct.must_be_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_nobody_can_know_is_told_so_and_the_same_key_finds_out() {
+    for fault in [LoseAnswer, LoseCommit] {
+        let settings = LedgerSettings { deadline: Duration::from_millis(500), ..LedgerSettings::default() };
+        let Some((_place, proxy, node, direct, account)) = behind_a_proxy_with(settings).await else { return };
+        proxy.arm(&[fault]);
+        proxy.cut_at_next_fault();
+        let answer = node.ask(node.consuming(account, 10).keyed(1)).await;
+        assert!(matches!(answer, Err(LedgerError::Storage(StorageError::OutcomeUnknown))), "{answer:?}");
+        let unreachable = node.ask(node.consuming(account, 10).keyed(2)).await;
+        assert!(matches!(unreachable, Err(LedgerError::Storage(StorageError::Unavailable(_)))), "{unreachable:?}");
+        proxy.mend();
+        let again = node.ask(node.consuming(account, 10).keyed(1)).await;
+        match fault {
+            LoseAnswer => assert_eq!(replayed(again).account, account),
+            LoseCommit => drop(accepted(again)),
+        }
+        assert_eq!((direct.usage(account).await, direct.events(account).await), ((11, 0), 2));
+        direct.must_be_exact().await;
+    }
 }
