@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -16,6 +16,8 @@ use crate::problem::{EdgeError, Failure};
 pub const BODY_LIMIT: usize = 1024 * 1024;
 /// The longest batch of events.
 pub const BATCH_LIMIT: usize = 4 * 1024 * 1024;
+/// How much of a body that is too long is still read.
+const READ_ON: usize = 16 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
@@ -51,12 +53,40 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBodyOrNone<T> {
 
 /// Reads a whole body of at most `limit` bytes.
 pub async fn read_bytes(body: Body, limit: usize) -> Result<Bytes, Failure> {
-    let collecting = Limited::new(body, limit).collect();
-    match tokio::time::timeout(BODY_TIME, collecting).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(EdgeError::BodyTooLarge { limit }.into()),
-        Ok(Err(_)) => Err(EdgeError::BodyBroken.into()),
+    match tokio::time::timeout(BODY_TIME, collect(body, limit)).await {
+        Ok(collected) => collected.map_err(Failure::from),
         Err(_) => Err(EdgeError::BodyTooSlow.into()),
+    }
+}
+
+/// Most bodies come in one piece, which is not copied. One that is too long is read on for a while and thrown away: who
+/// is still writing would not see the answer.
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, EdgeError> {
+    let mut first = Bytes::new();
+    let mut all: Vec<u8> = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| EdgeError::BodyBroken)?.into_data() else { continue };
+        length += data.len();
+        if length > limit + READ_ON {
+            break;
+        }
+        if length > limit {
+            continue;
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    match length > limit {
+        true => Err(EdgeError::BodyTooLarge { limit }),
+        false if all.is_empty() => Ok(first),
+        false => Ok(all.into()),
     }
 }
 
@@ -167,5 +197,6 @@ mod tests {
     async fn a_body_past_its_limit_is_refused() {
         assert_eq!(read_bytes(Body::from("12345"), 5).await.unwrap(), "12345");
         assert_eq!(read_bytes(Body::from("123456"), 5).await.unwrap_err().code(), "body_too_large");
+        assert_eq!(read_bytes(Body::empty(), 5).await.unwrap(), "");
     }
 }
