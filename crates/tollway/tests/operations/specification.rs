@@ -30,21 +30,29 @@ async fn the_checked_in_description_is_current() {
 }
 
 #[test]
-fn the_server_keeps_to_its_description() {
+fn the_server_keeps_to_its_description_on_sqlite() {
+    keep_to_description(&Engine::Sqlite);
+}
+
+#[test]
+fn the_server_keeps_to_its_description_on_postgres() {
+    let Some(database) = testkit::postgres::TestDatabase::create() else { return };
+    keep_to_description(&Engine::Postgres(database));
+}
+
+fn keep_to_description(engine: &Engine) {
     let Some(schemathesis) = testkit::parts::schemathesis() else { return };
-    for engine in Engine::all() {
-        let server = TestServer::on(TOLLWAY, &engine);
-        let mut command = Command::new(&schemathesis);
-        command.arg("run").arg(checked_in()).args(["--url", &server.url]);
-        command.args(["--header", &format!("Authorization: Bearer {}", server.service_key)]);
-        let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
-        command.args(["--checks", checks, "--max-examples", "8", "--phases", "examples,coverage,fuzzing"]);
-        // The clock stands still, so that nothing expires under the questions.
-        command.args(["--exclude-path", "/api/v1/admin/clock", "--generation-deterministic"]);
-        command.args(["--max-failures", "5", "--request-timeout", "20", "--no-color"]);
-        command.current_dir(server.folder()).stdin(Stdio::null());
-        let output = command.output().expect("schemathesis can be started");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "on {}:\n{said}\n{}", engine.name(), String::from_utf8_lossy(&output.stderr));
-    }
+    let server = TestServer::on(TOLLWAY, engine);
+    let mut command = Command::new(&schemathesis);
+    command.arg("run").arg(checked_in()).args(["--url", &server.url]);
+    command.args(["--header", &format!("Authorization: Bearer {}", server.service_key)]);
+    let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
+    command.args(["--checks", checks, "--max-examples", "8", "--phases", "examples,coverage,fuzzing"]);
+    // The clock stands still, so that nothing expires under the questions.
+    command.args(["--exclude-path", "/api/v1/admin/clock", "--generation-deterministic"]);
+    command.args(["--max-failures", "5", "--request-timeout", "20", "--no-color"]);
+    command.current_dir(server.folder()).stdin(Stdio::null());
+    let output = command.output().expect("schemathesis can be started");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
 }
