@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::ids::AccountId;
 use domain::ledger::{Action, Outcome};
-use storage::ledger::Answer;
+use storage::ledger::{Answer, Request};
 
 use super::consume::{account_to_count, terms};
 use super::work::Asked;
@@ -30,9 +30,10 @@ pub async fn record(
     while items.peek().is_some() {
         let mut running = Vec::new();
         for item in items.by_ref().take(TOGETHER) {
+            // Prepared one after another and sent in that order: of two events with one id the first is the one that counts.
             running.push(match item {
-                Ok(item) => match find_account(app, caller, &item.account, &mut accounts).await {
-                    Ok(account) => Ok(record_one(app, caller, account, item)),
+                Ok(item) => match prepare(app, caller, item, &mut accounts).await {
+                    Ok(request) => Ok(record_one(app, request)),
                     Err(error) => Err(rejected(&error)),
                 },
                 Err((code, message)) => Err(Recorded::Rejected { code, message }),
@@ -72,19 +73,29 @@ async fn find_account(
     Ok(found)
 }
 
-async fn record_one(app: &App, caller: &Caller, account: AccountId, item: RecordItem) -> Recorded {
-    match try_record(app, caller, account, item).await {
+async fn prepare(
+    app: &App,
+    caller: &Caller,
+    item: RecordItem,
+    accounts: &mut HashMap<String, AccountId>,
+) -> Result<Request, AppError> {
+    let account = find_account(app, caller, &item.account, accounts).await?;
+    let terms = terms(app, account).await?;
+    let plans = app.plans().await?;
+    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
+    Ok(asked.prepare(&item.work, Action::Record, None)?.request)
+}
+
+/// Puts the request into the ledger's queue when it is first polled.
+async fn record_one(app: &App, request: Request) -> Recorded {
+    match try_record(app, request).await {
         Ok(recorded) => recorded,
         Err(error) => rejected(&error),
     }
 }
 
-async fn try_record(app: &App, caller: &Caller, account: AccountId, item: RecordItem) -> Result<Recorded, AppError> {
-    let terms = terms(app, account).await?;
-    let plans = app.plans().await?;
-    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
-    let prepared = asked.prepare(&item.work, Action::Record, None)?;
-    Ok(match app.ledger.submit(prepared.request).await? {
+async fn try_record(app: &App, request: Request) -> Result<Recorded, AppError> {
+    Ok(match app.ledger.submit(request).await? {
         Answer::Judged(Outcome::Accepted(accepted)) => Recorded::Accepted {
             event: accepted.event.id,
             late: accepted.event.late,

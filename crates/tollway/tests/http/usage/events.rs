@@ -72,6 +72,27 @@ async fn each_event_is_answered_in_order_and_counted_once() {
 }
 
 #[tokio::test]
+async fn of_two_events_with_one_id_the_first_counts() {
+    with_catalog(SMALL_CATALOG, async |server| {
+        for number in 0..20 {
+            // An account that nobody has loaded yet makes its first event wait.
+            let of_account = |quantity: i64| {
+                let external_id = format!("fresh-{number}");
+                json!({ "external_id": external_id, "meter": "pages", "quantity": quantity, "id": "same" })
+            };
+            let batch: Vec<Value> = [1, 1, 2, 3].map(of_account).into_iter().cycle().take(40).collect();
+            let results = record(server, json!(batch)).await;
+            assert_eq!(results[0]["status"], "accepted", "{results:?}");
+            assert_eq!((&results[1]["status"], &results[2]["status"]), (&json!("duplicate"), &json!("conflict")));
+            assert_eq!(results.iter().filter(|result| result["status"] == "accepted").count(), 1);
+            let external_id = format!("fresh-{number}");
+            assert_eq!(Customer::new(server, &external_id).used("pages").await, 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_thousand_events_pass_the_limit_visibly_and_one_more_is_refused() {
     with_catalog(SMALL_CATALOG, async |server| {
         let events: Vec<Value> = (0..1_000).map(|number| event(&format!("event-{number}"), 1)).collect();
