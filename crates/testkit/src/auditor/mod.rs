@@ -54,8 +54,8 @@ impl Auditor {
         let rows = events::read(database, account).await?;
         let books = self.books(account);
         let mut fresh: Vec<EventRow> = rows.into_iter().filter(|row| !books.has_seen(&row.id)).collect();
-        // What had expired is settled before anything else is judged.
-        fresh.sort_by_key(|row| row.action != "expire");
+        // What had expired is settled before anything else is judged at that time; what it held was made before.
+        fresh.sort_by_key(|row| (row.at, row.action != "expire"));
         let ids = fresh.iter().map(|row| row.id.clone()).collect();
         match came {
             Came::OneByOne => {
