@@ -16,9 +16,10 @@ pub fn start(json: bool, level: &str) {
     }
 }
 
-/// The PostgreSQL driver tells every parameter at `debug`, and some are nobody's business. Who wants them names it.
+/// The PostgreSQL driver tells every parameter at `debug`, and some are nobody's business; below it, what the server
+/// remarks by the way. Who wants it names it.
 fn with_quiet_drivers(level: &str) -> String {
-    if level.contains("tokio_postgres") { level.to_owned() } else { format!("{level},tokio_postgres=info") }
+    if level.contains("tokio_postgres") { level.to_owned() } else { format!("{level},tokio_postgres=error") }
 }
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tests {
 
     #[test]
     fn the_driver_is_quiet_unless_it_is_named() {
-        assert_eq!(with_quiet_drivers("debug"), "debug,tokio_postgres=info");
+        assert_eq!(with_quiet_drivers("debug"), "debug,tokio_postgres=error");
         assert_eq!(with_quiet_drivers("info,tokio_postgres=debug"), "info,tokio_postgres=debug");
     }
 }
