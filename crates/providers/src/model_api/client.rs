@@ -1,29 +1,65 @@
 //! Sends calls to one upstream. Start at [`ModelClient::send`].
+//!
+//! HTTP/1.1 with kept connections, no redirects, no proxies, no decompression, and nothing sent twice unless it cannot
+//! have left. No error repeats what was sent or what came.
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::upstream::Route;
 use super::{Endpoint, Upstream, UpstreamError};
+use crate::connections::{Connector, NoAuthorities, NoConnection};
+
+/// How many connections are kept open while nothing is sent on them, and for how long: shorter than the servers do, so
+/// that a call seldom meets one that is just being closed.
+const IDLE_CONNECTIONS: usize = 1_024;
+const KEEP_IDLE: Duration = Duration::from_secs(55);
+
+/// What of an answer's headers tells the client something. Limits and identities of the operator's own account are left out.
+const PASSED_ON: [HeaderName; 8] = [
+    http::header::CONTENT_TYPE,
+    http::header::CONTENT_ENCODING,
+    http::header::RETRY_AFTER,
+    HeaderName::from_static("retry-after-ms"),
+    HeaderName::from_static("x-should-retry"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("openai-processing-ms"),
+];
 
 /// The connections to one upstream. Clones share them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ModelClient {
-    upstream: std::sync::Arc<Upstream>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: Upstream,
+    route: Route,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 /// The answer of an upstream: its head is here, its body still comes.
-#[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     /// Those worth passing on to the client.
     pub headers: HeaderMap,
-    body: Option<Bytes>,
+    body: Incoming,
+    idle_timeout: Duration,
 }
 
 /// Why no answer came.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SendError {
-    #[error("the upstream's address is not public, and allow_private does not permit it")]
+    #[error("the upstream's address is not public, and allow_private is not set for it")]
     RefusedAddress,
     #[error("no connection to the upstream could be made")]
     Connect,
@@ -33,10 +69,8 @@ pub enum SendError {
     FirstByteTimeout,
     #[error("the connection broke before the upstream answered")]
     Broken,
-    #[error("the upstream speaks another form than this call has")]
+    #[error("the upstream speaks another form than the call has")]
     OtherKind,
-    #[error("the request could not be written")]
-    Unwritable,
 }
 
 /// Why an answer's body ended early.
@@ -51,40 +85,112 @@ pub enum BodyError {
 }
 
 impl ModelClient {
+    /// Reads the settings; connects to nothing yet.
     pub fn new(upstream: Upstream) -> Result<Self, UpstreamError> {
-        Ok(Self { upstream: std::sync::Arc::new(upstream) })
+        let route = Route::of(&upstream)?;
+        let connector = Connector::new(upstream.connect_timeout, upstream.allow_private, route.is_https)
+            .map_err(|NoAuthorities| UpstreamError::NoAuthorities)?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(KEEP_IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { shared: Arc::new(Shared { upstream, route, client }) })
     }
 
     pub fn upstream(&self) -> &Upstream {
-        &self.upstream
+        &self.shared.upstream
     }
 
-    /// Sends a call and waits for the head of the answer, whatever its status.
+    /// Sends a call and waits for the head of the answer, whatever its status. Dropping the future closes the
+    /// connection.
     ///
-    /// Of the client's `headers` only those that belong to the call go on: its content type, what it accepts, and what
-    /// the provider's own clients say about versions.
+    /// Of the client's `headers` only those that belong to the call go on: what it accepts, the content type of an
+    /// upload, and what the provider's own clients say about versions.
     pub async fn send(&self, endpoint: Endpoint, headers: &HeaderMap, body: Bytes) -> Result<Answer, SendError> {
-        let _ = (endpoint, headers, body);
-        Err(SendError::Connect)
+        let Shared { upstream, route, client } = &*self.shared;
+        if endpoint.kind() != upstream.kind {
+            return Err(SendError::OtherKind);
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = route.uri(endpoint);
+        *request.headers_mut() = route.headers(endpoint, headers);
+        // Connecting has its own, shorter patience; so what runs out here is the wait for the head.
+        let patience = upstream.connect_timeout.saturating_add(upstream.first_byte_timeout);
+        let response = tokio::time::timeout(patience, client.request(request)).await;
+        let response = response.map_err(|_| SendError::FirstByteTimeout)?.map_err(|error| no_answer(&error))?;
+        let (head, body) = response.into_parts();
+        let headers = worth_passing_on(&head.headers);
+        Ok(Answer { status: head.status, headers, body, idle_timeout: upstream.idle_timeout })
     }
 }
 
+fn no_answer(error: &hyper_util::client::legacy::Error) -> SendError {
+    match NoConnection::within(error) {
+        Some(NoConnection::RefusedAddress) => SendError::RefusedAddress,
+        Some(NoConnection::Timeout) => SendError::ConnectTimeout,
+        None if error.is_connect() => SendError::Connect,
+        None => SendError::Broken,
+    }
+}
+
+fn worth_passing_on(headers: &HeaderMap) -> HeaderMap {
+    let of_name = |name: &HeaderName| headers.get(name).map(|value| (name.clone(), value.clone()));
+    PASSED_ON.iter().filter_map(of_name).collect()
+}
+
 impl SendError {
-    /// Whether the upstream may have begun to work, so that the call may cost something and is not to be sent again.
+    /// Whether the upstream may have begun to work: then the call may cost something, and is not to be sent again.
     pub fn may_have_reached(&self) -> bool {
         matches!(self, Self::FirstByteTimeout | Self::Broken)
     }
 }
 
 impl Answer {
-    /// The next piece of the body, `None` at its end. Dropping the future loses nothing.
+    /// The next piece of the body, `None` at its end. Dropping the future loses nothing; dropping the answer before its
+    /// end closes the connection, by which providers stop working.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
-        Ok(self.body.take())
+        loop {
+            let frame = tokio::time::timeout(self.idle_timeout, self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| BodyError::Idle)? else { return Ok(None) };
+            // What is no data is a trailer, which tells nothing.
+            if let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() {
+                return Ok(Some(data));
+            }
+        }
     }
 
     /// The whole body, at most `limit` bytes of it.
     pub async fn whole(mut self, limit: usize) -> Result<Bytes, BodyError> {
-        let _ = limit;
-        Ok(self.body.take().unwrap_or_default())
+        let too_large = BodyError::TooLarge { limit };
+        let announced = self.body.size_hint().lower();
+        if usize::try_from(announced).map_or(true, |bytes| bytes > limit) {
+            return Err(too_large);
+        }
+        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+        let mut all: Option<BytesMut> = None;
+        let mut length = first.len();
+        while length <= limit {
+            let Some(next) = self.chunk().await? else {
+                return Ok(all.map_or(first, BytesMut::freeze));
+            };
+            length = length.saturating_add(next.len());
+            all.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&next);
+        }
+        Err(too_large)
+    }
+}
+
+impl fmt::Debug for ModelClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ModelClient").field("upstream", &self.shared.upstream).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
 }
