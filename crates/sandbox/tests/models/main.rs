@@ -1,0 +1,4 @@
+//! The stand-in for a model provider, spoken to over real HTTP.
+
+mod chat;
+mod stage;
