@@ -199,7 +199,7 @@ mod tests {
             ["http://127.0.0.1:1/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "https://169.254.169.254/"]
         {
             let mut connector = Connector::new(Duration::from_secs(5), false, false).expect("a connector");
-            let error = connector.call(uri.parse().expect("a uri")).await.err().expect(uri);
+            let error = connector.call(uri.parse().expect("a uri")).await.expect_err(uri);
             assert_eq!(NoConnection::within(&*error), Some(NoConnection::RefusedAddress), "{uri}");
         }
     }

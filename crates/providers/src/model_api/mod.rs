@@ -12,10 +12,15 @@
 mod answer_text;
 mod client;
 mod endpoint;
+mod fields;
+mod multipart;
+mod prompt;
 mod request;
+mod rewrite;
 mod sse;
 mod stream;
 mod tokens;
+mod upload;
 mod upstream;
 mod usage;
 
