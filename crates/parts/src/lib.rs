@@ -36,6 +36,7 @@ pub const POSTGRES: &str = "PostgreSQL";
 pub const NGINX: &str = "nginx";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
+pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
 
 /// Set to `1` by `cargo xtask test --all`: a test whose part is missing fails instead of being skipped.
 pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
@@ -44,7 +45,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 4] = [
+pub static ALL: [Part; 5] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -73,6 +74,13 @@ pub static ALL: [Part; 4] = [
         install: Install::Python,
         locate: || Some(virtual_environment().join("bin/schemathesis")).filter(|path| path.is_file()),
     },
+    Part {
+        name: OFFICIAL_CLIENTS,
+        variable: "TOLLWAY_TEST_OFFICIAL_CLIENTS",
+        needed_for: "model calls made by those who invented their shapes",
+        install: Install::Python,
+        locate: locate_official_clients,
+    },
 ];
 
 /// The part with this name.
@@ -82,7 +90,7 @@ pub fn named(name: &str) -> Option<&'static Part> {
 
 impl Part {
     /// Where the part is: its variable first, then the usual places. For PostgreSQL it is the directory of its
-    /// programs, for the others the program.
+    /// programs, for Python packages without one the Python that has them, for the others the program.
     pub fn find(&self) -> Option<PathBuf> {
         match env::var_os(self.variable) {
             Some(place) if place.is_empty() => None,
@@ -101,6 +109,17 @@ pub fn workspace_root() -> PathBuf {
 /// Where the Python parts are installed.
 pub fn virtual_environment() -> PathBuf {
     workspace_root().join("target/venv")
+}
+
+/// The Python of the virtual environment, once it has both packages.
+fn locate_official_clients() -> Option<PathBuf> {
+    let environment = virtual_environment();
+    let mut versions = environment.join("lib").read_dir().ok()?.flatten();
+    let has_both = versions.any(|version| {
+        let packages = version.path().join("site-packages");
+        ["openai", "anthropic"].iter().all(|name| packages.join(name).is_dir())
+    });
+    Some(environment.join("bin/python")).filter(|python| has_both && python.is_file())
 }
 
 fn locate_program(name: &str) -> Option<PathBuf> {

@@ -8,7 +8,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, POSTGRES, SCHEMATHESIS, STRACE};
+use parts::{NGINX, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, STRACE};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -28,6 +28,11 @@ pub fn strace() -> Option<PathBuf> {
 /// The program `schemathesis`.
 pub fn schemathesis() -> Option<PathBuf> {
     part_or_skip(SCHEMATHESIS)
+}
+
+/// The Python that has the packages `openai` and `anthropic`.
+pub fn official_clients() -> Option<PathBuf> {
+    part_or_skip(OFFICIAL_CLIENTS)
 }
 
 /// The place of the part with this name, one of the constants of the crate `parts`. `None`: return from the test.
@@ -69,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        for find in [postgres, nginx, strace, schemathesis] {
+        for find in [postgres, nginx, strace, schemathesis, official_clients] {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());
             }

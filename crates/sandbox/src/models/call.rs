@@ -165,7 +165,7 @@ impl Call {
             until: plan.deltas_before(&self.directives),
             fault: self.directives.fault,
             pause: self.directives.delay,
-            usage: plan.usage,
+            hidden: plan.usage.completion - plan.deltas(),
             reported: plan.reported(),
         };
         let body = Body::new(Play::new(score, performance, self.progress));

@@ -10,17 +10,26 @@
 //!
 //! Start with [`router`]; then [`chat`], which shows how an endpoint is written.
 
-pub mod call;
-pub mod chat;
+mod call;
+mod chat;
+mod completions;
 pub mod directives;
-pub mod plan;
-pub mod play;
-pub mod prompt;
-pub mod refusal;
-pub mod served;
+mod embeddings;
+mod images;
+mod messages;
+mod model_list;
+mod plan;
+mod play;
+mod prompt;
+mod refusal;
+mod responses;
+mod served;
 mod server;
-pub mod usage;
-pub mod words;
+mod speech;
+mod token_input;
+mod transcriptions;
+mod usage;
+mod words;
 
 use std::sync::Arc;
 
@@ -37,8 +46,20 @@ use served::Served;
 pub fn router() -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat::chat))
+        .route("/v1/completions", post(completions::complete))
+        .route("/v1/responses", post(responses::respond))
+        .route("/v1/embeddings", post(embeddings::embed))
+        .route("/v1/audio/transcriptions", post(transcriptions::transcribe))
+        .route("/v1/audio/translations", post(transcriptions::translate))
+        .route("/v1/audio/speech", post(speech::speak))
+        .route("/v1/images/generations", post(images::draw))
+        .route("/v1/messages", post(messages::messages))
+        .route("/v1/messages/count_tokens", post(messages::count_tokens))
+        .route("/v1/models", get(model_list::list))
+        .route("/v1/models/{model}", get(model_list::get))
         .route("/sandbox/served", get(served::served).delete(served::forget))
         .fallback(refusal::no_such_endpoint)
+        .method_not_allowed_fallback(refusal::no_such_endpoint)
         .layer(DefaultBodyLimit::max(call::LONGEST_BODY_BYTES))
         .with_state(Arc::new(Served::default()))
 }

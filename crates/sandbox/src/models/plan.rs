@@ -25,11 +25,6 @@ impl Usage {
         self.prompt + self.completion
     }
 
-    /// The completion tokens that no delta carries.
-    pub fn hidden(&self) -> u64 {
-        self.reasoning + self.audio_out
-    }
-
     /// What Anthropic calls input tokens: those that are neither read from a cache nor written to one.
     pub fn uncached(&self) -> u64 {
         self.prompt - self.cached - self.cache_write

@@ -3,6 +3,7 @@
 //! Everything is made before the first byte; what is left to do for each token is to copy it. Without a pause many
 //! events go into one frame. Start with [`Score`], which an endpoint writes, then [`Play`], which plays it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -47,7 +48,7 @@ pub struct Delta {
 pub enum Piece {
     Words,
     /// The same piece of audio.
-    Same(&'static [u8]),
+    Same(Cow<'static, [u8]>),
 }
 
 impl Delta {
@@ -75,18 +76,25 @@ impl Delta {
 
     /// Pieces of a body that has no events.
     pub fn raw(piece: &'static [u8]) -> Delta {
-        Delta { before: vec![Vec::new()], piece: Piece::Same(piece), after: Vec::new(), first_number: None, end: b"" }
+        Delta {
+            before: vec![Vec::new()],
+            piece: Piece::Same(piece.into()),
+            after: Vec::new(),
+            first_number: None,
+            end: b"",
+        }
     }
 
-    pub fn carrying(self, piece: &'static [u8]) -> Delta {
-        Delta { piece: Piece::Same(piece), ..self }
+    /// With this in the hole instead of a word.
+    pub fn carrying(self, piece: Vec<u8>) -> Delta {
+        Delta { piece: Piece::Same(piece.into()), ..self }
     }
 
     fn write(&self, index: u64, into: &mut Vec<u8>) {
         let choices = self.before.len();
         let (choice, place) = (index as usize % choices, index as usize / choices);
         into.extend_from_slice(&self.before[choice]);
-        match self.piece {
+        match &self.piece {
             Piece::Words => into.extend_from_slice(word(choice, place).as_bytes()),
             Piece::Same(piece) => into.extend_from_slice(piece),
         }
@@ -146,8 +154,8 @@ pub struct Play {
     until: u64,
     fault: Option<Fault>,
     pause: Option<(Duration, Pin<Box<Sleep>>)>,
-    /// What the whole answer counts, and what it says that it does.
-    usage: Usage,
+    /// Completion tokens that no delta carries.
+    hidden: u64,
     reported: Option<Usage>,
     progress: Option<Progress>,
 }
@@ -157,16 +165,17 @@ pub struct Performance {
     pub until: u64,
     pub fault: Option<Fault>,
     pub pause: Duration,
-    pub usage: Usage,
+    /// Completion tokens that no delta carries; they went before the first.
+    pub hidden: u64,
     /// The usage that stands in the tail.
     pub reported: Option<Usage>,
 }
 
 impl Play {
     pub fn new(score: Score, performance: Performance, progress: Progress) -> Play {
-        let Performance { until, fault, pause, usage, reported } = performance;
+        let Performance { until, fault, pause, hidden, reported } = performance;
         let pause = (!pause.is_zero()).then(|| (pause, Box::pin(tokio::time::sleep(pause))));
-        Play { score, stage: Stage::Head, sent: 0, until, fault, pause, usage, reported, progress: Some(progress) }
+        Play { score, stage: Stage::Head, sent: 0, until, fault, pause, hidden, reported, progress: Some(progress) }
     }
 
     /// A connection that ends before any byte: not even the head is flushed.
@@ -181,7 +190,7 @@ impl Play {
 
     fn of_bytes(head: Vec<u8>, fault: Fault, progress: Option<Progress>) -> Play {
         let score = Score { head, delta: Delta::raw(b""), tail: Vec::new(), error: Vec::new() };
-        let (usage, reported) = (Usage::default(), None);
+        let (hidden, reported) = (0, None);
         Play {
             score,
             stage: Stage::Head,
@@ -189,7 +198,7 @@ impl Play {
             until: 0,
             fault: Some(fault),
             pause: None,
-            usage,
+            hidden,
             reported,
             progress,
         }
@@ -207,7 +216,7 @@ impl Play {
         let before = self.sent;
         if self.stage == Stage::Head {
             frame = std::mem::take(&mut self.score.head);
-            self.count(Count::CompletionTokensSent, self.usage.hidden());
+            self.count(Count::CompletionTokensSent, self.hidden);
             self.stage = Stage::Deltas;
         }
         let most = if self.pause.is_some() { before + 1 } else { u64::MAX };

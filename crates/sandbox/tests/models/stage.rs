@@ -27,8 +27,8 @@ impl Event {
 
 impl Stage {
     pub async fn start() -> Stage {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the stand-in answers");
+        let url = format!("http://{}", listener.local_addr().expect("the stand-in answers"));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(sandbox::models::serve(listener, async {
             let _ = stopped.await;
@@ -48,33 +48,40 @@ impl Stage {
     }
 
     pub async fn try_ask(&self, path: &str, body: Value) -> (u16, Value) {
-        let response = self.post(path, &body).send().await.unwrap();
+        let response = self.post(path, &body).send().await.expect("the stand-in answers");
         let status = response.status().as_u16();
-        (status, response.json().await.unwrap())
+        (status, response.json().await.expect("the stand-in answers"))
     }
 
     pub async fn stream(&self, path: &str, body: Value) -> Vec<Event> {
-        let response = self.post(path, &body).send().await.unwrap();
+        let response = self.post(path, &body).send().await.expect("the stand-in answers");
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
-        events(&response.text().await.unwrap())
+        events(&response.text().await.expect("the stand-in answers"))
     }
 
     /// Everything that came until the connection ended, whether it ended well or not.
     pub async fn until_cut(&self, path: &str, body: Value) -> (String, bool) {
-        let mut response = self.post(path, &body).send().await.unwrap();
+        let mut response = self.post(path, &body).send().await.expect("the stand-in answers");
         let mut text = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => text.extend_from_slice(&chunk),
-                Ok(None) => return (String::from_utf8(text).unwrap(), true),
-                Err(_) => return (String::from_utf8(text).unwrap(), false),
+                Ok(None) => return (String::from_utf8(text).expect("the stand-in answers"), true),
+                Err(_) => return (String::from_utf8(text).expect("the stand-in answers"), false),
             }
         }
     }
 
     pub async fn served(&self) -> Value {
-        self.client.get(format!("{}/sandbox/served", self.url)).send().await.unwrap().json().await.unwrap()
+        self.client
+            .get(format!("{}/sandbox/served", self.url))
+            .send()
+            .await
+            .expect("the stand-in answers")
+            .json()
+            .await
+            .expect("the stand-in answers")
     }
 
     /// Waits until a count has reached a value: the stand-in notices a little later that a caller hung up.
