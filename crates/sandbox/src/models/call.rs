@@ -160,6 +160,10 @@ impl Call {
 
     /// Answers piece by piece.
     pub fn stream(mut self, plan: &Plan, content_type: &'static str, score: Score) -> Response {
+        if self.directives.fault == Some(Fault::Error) && content_type != EVENTS {
+            self.progress.is_broken_off();
+            return Refusal::asked_for(self.provider, 500, None).into_response();
+        }
         self.progress.becomes_stream();
         let performance = Performance {
             until: plan.deltas_before(&self.directives),

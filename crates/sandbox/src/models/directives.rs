@@ -45,11 +45,11 @@ pub enum Fault {
     Refuse,
     /// The connection ends after `after` tokens; that of a plain answer in the middle of the body.
     Cut,
-    /// An error event after `after` tokens; 500 in place of a plain answer.
+    /// An error event after `after` tokens; 500 in place of an answer without events.
     Error,
     /// Nothing more comes after `after` tokens, or after half of a plain answer, and the connection stays open.
     Stall,
-    /// What comes after `after` tokens is no event, and the stream ends; a plain answer is half of its JSON.
+    /// Half an event comes after `after` tokens, and the stream ends; a plain answer is half of its JSON.
     Garbage,
 }
 

@@ -22,6 +22,12 @@ use super::words::word;
 /// A frame without a pause is not much longer than this.
 const FRAME_BYTES: usize = 8 * 1024;
 
+/// Before a cut, hyper gets this long to write what it holds; it throws that away when the body fails. What is longer
+/// than a socket takes at once waits for its reader.
+const FLUSH_TIME: Duration = Duration::from_millis(2);
+const LONG_FLUSH_TIME: Duration = Duration::from_millis(100);
+const LONG_BYTES: usize = 64 * 1024;
+
 /// Everything that a stream will say.
 pub struct Score {
     /// Before the first delta.
@@ -138,7 +144,7 @@ impl std::error::Error for CutOff {}
 enum Stage {
     Head,
     Deltas,
-    /// What was handed over is flushed before the connection is cut.
+    /// All that comes before the cut was handed over.
     Flush,
     Cut,
     Stalled,
@@ -150,6 +156,7 @@ pub struct Play {
     score: Score,
     stage: Stage,
     sent: u64,
+    sent_bytes: usize,
     /// The deltas before the tail or the fault.
     until: u64,
     fault: Option<Fault>,
@@ -175,7 +182,18 @@ impl Play {
     pub fn new(score: Score, performance: Performance, progress: Progress) -> Play {
         let Performance { until, fault, pause, hidden, reported } = performance;
         let pause = (!pause.is_zero()).then(|| (pause, Box::pin(tokio::time::sleep(pause))));
-        Play { score, stage: Stage::Head, sent: 0, until, fault, pause, hidden, reported, progress: Some(progress) }
+        Play {
+            score,
+            stage: Stage::Head,
+            sent: 0,
+            sent_bytes: 0,
+            until,
+            fault,
+            pause,
+            hidden,
+            reported,
+            progress: Some(progress),
+        }
     }
 
     /// A connection that ends before any byte: not even the head is flushed.
@@ -195,6 +213,7 @@ impl Play {
             score,
             stage: Stage::Head,
             sent: 0,
+            sent_bytes: 0,
             until: 0,
             fault: Some(fault),
             pause: None,
@@ -249,7 +268,7 @@ impl Play {
                 Stage::Over
             }
             Some(Fault::Garbage) => {
-                frame.extend_from_slice(b"data: {\"id\":\"garbage\",\"choices\":[{\"del\n\n");
+                self.write_half_an_event(frame);
                 Stage::Over
             }
             Some(Fault::Cut) => Stage::Flush,
@@ -259,6 +278,16 @@ impl Play {
             if self.fault.is_some() { progress.is_broken_off() } else { progress.is_over() }
         }
     }
+
+    fn write_half_an_event(&mut self, frame: &mut Vec<u8>) {
+        let mut event = Vec::new();
+        self.score.delta.write(self.sent, &mut event);
+        if event.is_empty() {
+            event.append(&mut self.score.tail);
+        }
+        frame.extend_from_slice(&event[..event.len() / 2]);
+        frame.extend_from_slice(b"\n\n");
+    }
 }
 
 impl Body for Play {
@@ -266,6 +295,11 @@ impl Body for Play {
     type Error = CutOff;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        if self.stage == Stage::Flush {
+            let time = if self.sent_bytes > LONG_BYTES { LONG_FLUSH_TIME } else { FLUSH_TIME };
+            self.pause = Some((time, Box::pin(tokio::time::sleep(time))));
+            self.stage = Stage::Cut;
+        }
         match self.stage {
             Stage::Head => {}
             Stage::Deltas => {
@@ -275,13 +309,10 @@ impl Body for Play {
                     pause.as_mut().reset(next);
                 }
             }
-            Stage::Flush => {
-                // Waiting makes hyper flush what it holds; it would throw that away on an error.
-                self.stage = Stage::Cut;
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Stage::Cut => {
+            Stage::Flush | Stage::Cut => {
+                if let Some((_, pause)) = &mut self.pause {
+                    ready!(pause.as_mut().poll(context));
+                }
                 self.stage = Stage::Over;
                 if let Some(progress) = &mut self.progress {
                     progress.is_broken_off();
@@ -292,6 +323,7 @@ impl Body for Play {
             Stage::Over => return Poll::Ready(None),
         }
         let frame = self.next_frame();
+        self.sent_bytes += frame.len();
         if frame.is_empty() {
             // A raw body may have nothing to say at once; whoever polls again finds the next stage.
             context.waker().wake_by_ref();

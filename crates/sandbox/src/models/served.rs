@@ -33,7 +33,8 @@ pub enum Count {
     /// Completion tokens that the whole answers to those calls have, hidden ones among them.
     CompletionTokens,
     ReasoningTokens,
-    /// Completion tokens put on the wire, and the hidden ones that went before them.
+    /// Completion tokens put on the wire, and the hidden ones that went before them; those of a plain answer only when
+    /// it is whole.
     CompletionTokensSent,
     /// Deltas of streams put on the wire; each is one token.
     DeltasSent,

@@ -31,6 +31,14 @@ async fn a_plain_answer_is_cut_in_the_middle_of_its_body() {
 }
 
 #[tokio::test]
+async fn a_long_stream_is_cut_after_its_last_delta_was_delivered() {
+    let stage = Stage::start().await;
+    let (text, is_whole) = stage.until_cut(CHAT, streamed_chat("[[tokens=20000 fault=cut after=19999]]")).await;
+    assert_eq!((is_whole, events(&text).len()), (false, 1 + 19_999));
+    assert_eq!(stage.served().await["deltas_sent"], 19_999);
+}
+
+#[tokio::test]
 async fn an_error_comes_in_the_middle_of_a_stream_or_in_place_of_a_plain_answer() {
     let stage = Stage::start().await;
     let events = stage.stream(CHAT, streamed_chat("[[fault=error after=2 delay_ms=1]]")).await;
@@ -61,6 +69,11 @@ async fn garbage_is_not_json() {
     let events = stage.stream(CHAT, streamed_chat("[[fault=garbage after=4]]")).await;
     assert_eq!(events.len(), 1 + 4 + 1);
     assert!(serde_json::from_str::<serde_json::Value>(&events[5].data).is_err());
+    let mut body = streamed_chat("[[fault=garbage after=4]]");
+    body["max_tokens"] = json!(99);
+    let events = stage.stream("/v1/messages", body).await;
+    assert_eq!((events.len(), events[7].name.as_deref()), (3 + 4 + 1, Some("content_block_delta")));
+    assert!(serde_json::from_str::<serde_json::Value>(&events[7].data).is_err());
 }
 
 #[tokio::test]
