@@ -10,6 +10,7 @@ use storage::{Clock, Database, Entropy, StorageError};
 
 use crate::AppError;
 use crate::accounts::AccountNames;
+use crate::gateway::Gateway;
 use crate::identity::KeyCache;
 use crate::rate_limits::RateLimiter;
 
@@ -19,6 +20,7 @@ pub struct App {
     pub database: Database,
     pub ledger: Ledger,
     pub settings: Arc<Settings>,
+    pub gateway: Arc<Gateway>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) account_names: Arc<AccountNames>,
@@ -52,11 +54,19 @@ impl App {
             database,
             ledger,
             settings: Arc::new(settings),
+            gateway: Arc::default(),
             entropy,
             keys,
             account_names,
             rate_limits: Arc::default(),
         }
+    }
+
+    /// The same application, with upstreams to call models at.
+    #[must_use]
+    pub fn with_gateway(mut self, gateway: Gateway) -> Self {
+        self.gateway = Arc::new(gateway);
+        self
     }
 
     pub fn clock(&self) -> &Arc<Clock> {

@@ -1,7 +1,7 @@
 //! The use cases of Tollway: one folder an area, one file a verb. The file names tell what the product does.
 //!
 //! A use case takes an [`App`] and values that were parsed at the edge, decides, and answers with domain types or an
-//! [`AppError`]. No HTTP and no SQL here. Start at `metering::consume`.
+//! [`AppError`]. No SQL here, and no HTTP but what the gateway passes on. Start at `metering::consume`.
 
 pub mod accounts;
 pub mod benchmark;
@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod context;
 pub mod development_clock;
 pub mod error;
+pub mod gateway;
 pub mod idempotency;
 pub mod identity;
 pub mod jobs;

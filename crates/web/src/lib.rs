@@ -9,6 +9,7 @@ pub mod api;
 mod canonical;
 mod docs_page;
 pub mod extract;
+mod gateway;
 mod headers;
 mod health;
 mod idempotency;

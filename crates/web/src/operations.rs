@@ -18,8 +18,11 @@ use crate::WebState;
 use crate::headers::REQUEST_ID;
 use crate::problem::{self, EdgeError, Failure, Place};
 
-/// The longest that any request may take.
+/// The longest that any request may take, but a model call.
 const LONGEST: Duration = Duration::from_secs(30);
+/// The longest that a model may take until it begins to answer; its upstream has a time of its own.
+const LONGEST_MODEL_CALL: Duration = Duration::from_secs(3_600);
+const GATEWAY: &str = "/v1/";
 const LONGEST_REQUEST_ID: usize = 128;
 /// The route of requests that none matches.
 const NO_ROUTE: &str = "none";
@@ -73,7 +76,8 @@ pub async fn operate(State(state): State<Arc<WebState>>, mut request: Request, n
         status = tracing::field::Empty,
         duration_ms = tracing::field::Empty,
     );
-    let response = answered(next.run(request)).instrument(span.clone()).await;
+    let longest = if uri.path().starts_with(GATEWAY) { LONGEST_MODEL_CALL } else { LONGEST };
+    let response = answered(next.run(request), longest).instrument(span.clone()).await;
     let place = Place { path: uri.path(), request_id: id.as_str() };
     let mut response = span.in_scope(|| problem::finish(response, &state.app, place));
     secure(response.headers_mut(), uri.path());
@@ -85,8 +89,8 @@ pub async fn operate(State(state): State<Arc<WebState>>, mut request: Request, n
 }
 
 /// The answer, or the failure that there is none: after a panic, or when time is up.
-async fn answered(answering: impl Future<Output = Response>) -> Response {
-    match tokio::time::timeout(LONGEST, caught(answering)).await {
+async fn answered(answering: impl Future<Output = Response>, longest: Duration) -> Response {
+    match tokio::time::timeout(longest, caught(answering)).await {
         Ok(Some(response)) => response,
         Ok(None) => Failure::from(EdgeError::Panicked).into_response(),
         Err(_) => Failure::from(EdgeError::TookTooLong).into_response(),
@@ -115,7 +119,7 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
 
 fn secure(headers: &mut HeaderMap, path: &str) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if path.starts_with("/api/") {
+    if path.starts_with("/api/") || path.starts_with(GATEWAY) {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
 }
@@ -171,7 +175,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_takes_too_long_is_answered() {
-        let response = answered(std::future::pending()).await;
+        let response = answered(std::future::pending(), LONGEST).await;
         assert_eq!(response.status(), 503);
         assert_eq!(response.extensions().get::<Failure>().map(Failure::code), Some("outcome_unknown"));
     }

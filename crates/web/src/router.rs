@@ -20,7 +20,7 @@ use crate::api::keys::{account_keys, service_keys};
 use crate::api::usage::{adjust, analytics, check, commit, consume, levels, now, record, release, reserve, reverse};
 use crate::api::{authorize, benchmark, clock, noop, subscription};
 use crate::problem::Problem;
-use crate::{WebState, answer, docs_page, health, idempotency, operations};
+use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
 
 type Routes = OpenApiRouter<Arc<WebState>>;
 
@@ -78,7 +78,8 @@ pub fn router(state: Arc<WebState>) -> Router {
         .route("/docs/style.css", get(docs_page::style))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .merge(gateway::routes());
     if state.benchmark {
         routes = routes.route("/api/v1/noop", post(noop::noop)).merge(benchmark::routes());
     }

@@ -36,6 +36,7 @@ pub struct PeerAddress(pub SocketAddr);
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS as usize));
     let (stop, stopping) = watch::channel(());
+    let (end, ending) = watch::channel(());
     let tidying = tokio::spawn(measurements::keep_tidy());
     let mut shutdown = pin!(shutdown);
     loop {
@@ -45,8 +46,13 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             (connection, permit) = accept(&listener, &room) => {
                 let (stream, address) = connection;
                 let answering = connection_of(stream, address, router.clone(), stopping.clone());
+                let mut ending = ending.clone();
                 tokio::spawn(async move {
-                    answering.await;
+                    tokio::select! {
+                        () = answering => {}
+                        // What is still being answered is dropped, and settles what it has begun.
+                        _ = ending.changed() => {}
+                    }
                     drop(permit);
                 });
             }
@@ -58,6 +64,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     if tokio::time::timeout(DRAIN_TIME, room.acquire_many(MOST_CONNECTIONS)).await.is_err() {
         tracing::warn!("stopped with requests still running");
     }
+    drop(end);
 }
 
 /// The next connection, and the room it takes.

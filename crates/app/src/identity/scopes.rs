@@ -10,12 +10,14 @@ pub const ACCOUNTS_READ: &str = "accounts:read";
 pub const ACCOUNTS_WRITE: &str = "accounts:write";
 pub const KEYS_WRITE: &str = "keys:write";
 pub const BILLING_WRITE: &str = "billing:write";
+pub const MODELS_CALL: &str = "models:call";
 pub const CATALOG_READ: &str = "catalog:read";
 
 /// Every scope, with what it lets a key do.
-pub const ALL: [(&str, &str); 7] = [
+pub const ALL: [(&str, &str); 8] = [
     (USAGE_READ, "read and check usage and entitlements"),
     (USAGE_WRITE, "consume, reserve, record and correct usage"),
+    (MODELS_CALL, "call models through the gateway"),
     (ACCOUNTS_READ, "read accounts and their subscriptions"),
     (ACCOUNTS_WRITE, "create, change and suspend accounts"),
     (KEYS_WRITE, "list, create and revoke API keys"),

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 pub use roll_up_usage::scoped_usage;
 
-use crate::{App, AppError, billing, idempotency, identity};
+use crate::{App, AppError, billing, gateway, idempotency, identity};
 
 /// How often it is looked whether a duty has its turn.
 const PULSE: Duration = Duration::from_secs(1);
@@ -83,6 +83,7 @@ pub struct Jobs {
 /// Starts all duties.
 pub fn start(app: App) -> Jobs {
     let (stop, stopped) = watch::channel(false);
+    tokio::spawn(gateway::keep_open_calls(app.clone()));
     Jobs { stop, runner: tokio::spawn(run(app, stopped)) }
 }
 

@@ -36,14 +36,14 @@ pub async fn consume(app: &App, caller: &Caller, account: &AccountRef, work: Wor
 }
 
 /// The account that metered work is for; a new `external_id` makes one.
-pub(super) async fn account_to_count(app: &App, caller: &Caller, account: &AccountRef) -> Result<AccountId, AppError> {
+pub(crate) async fn account_to_count(app: &App, caller: &Caller, account: &AccountRef) -> Result<AccountId, AppError> {
     match (caller, account) {
         (Caller::Service { .. }, AccountRef::External(_)) => accounts::resolve_or_create(app, account).await,
         _ => caller.account(app, account).await,
     }
 }
 
-pub(super) async fn terms(app: &App, account: AccountId) -> Result<Arc<Terms>, AppError> {
+pub(crate) async fn terms(app: &App, account: AccountId) -> Result<Arc<Terms>, AppError> {
     app.ledger.terms(account).await?.ok_or(AppError::AccountUnknown)
 }
 

@@ -20,7 +20,7 @@ pub mod work;
 use domain::ids::{EventId, ReservationId};
 use domain::ledger::LimitState;
 use domain::name::Name;
-use domain::pricing::CallCost;
+use domain::pricing::{CallCost, CallTokens};
 use domain::quantity::Quantity;
 use domain::time::Timestamp;
 
@@ -39,11 +39,37 @@ pub struct Work {
     pub completion_tokens: Option<u64>,
     /// Part of the prompt tokens that the provider had cached.
     pub cached_tokens: Option<u64>,
+    /// All kinds of tokens, where they are known; then the three counts above are not looked at.
+    pub tokens: Option<CallTokens>,
+    /// Where the counts come from, for calls that the gateway metered.
+    pub counts: Option<Counts>,
     pub audio_bytes: Option<u64>,
     pub characters: Option<u64>,
     pub context: Context,
     pub occurred_at: Option<Timestamp>,
     pub key: Option<IdempotencyKey>,
+}
+
+impl Work {
+    /// The tokens of the call; none where it names none.
+    pub fn call_tokens(&self) -> CallTokens {
+        self.tokens.unwrap_or(CallTokens {
+            prompt: self.prompt_tokens.unwrap_or(0),
+            completion: self.completion_tokens.unwrap_or(0),
+            cached: self.cached_tokens.unwrap_or(0),
+            ..CallTokens::default()
+        })
+    }
+}
+
+/// Where the counts of a call come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// The provider said so.
+    Reported,
+    /// The provider did not say, or the answer broke off before it could.
+    Estimated,
 }
 
 /// What the caller wants kept with the event; nothing is judged by it.

@@ -5,7 +5,7 @@ use domain::name::Name;
 use domain::pricing::{CallCost, CallTokens, ModelPrice, PricingError, lookup_model, price_call};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Work};
+use super::{Context, Counts, Work};
 use crate::{AppError, Caller};
 
 /// What is kept with an event beside its amounts, as JSON. The price stays with it, whatever the table says later.
@@ -21,6 +21,8 @@ pub(super) struct Details<'w> {
     provider: Option<&'w str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<CallTokens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,12 +63,7 @@ pub(super) fn price<'c>(catalog: &'c Catalog, work: &Work) -> Result<Option<Pric
         other => AppError::invalid("prompt_tokens", format!("The call cannot be priced: {other}.")),
     };
     let price = lookup_model(catalog, model.as_str(), work.provider.as_deref()).map_err(unknown)?;
-    let tokens = CallTokens {
-        prompt: work.prompt_tokens.unwrap_or(0),
-        completion: work.completion_tokens.unwrap_or(0),
-        cached: work.cached_tokens.unwrap_or(0),
-        ..CallTokens::default()
-    };
+    let tokens = work.call_tokens();
     let cost = price_call(price, &tokens, catalog.markup_millionths_percent).map_err(unknown)?;
     Ok(Some(Priced { tokens, cost, price }))
 }
@@ -88,6 +85,7 @@ pub(super) fn details(
         end_user: work.end_user.as_ref(),
         provider: work.provider.as_deref(),
         tokens: priced.map(|priced| priced.tokens),
+        counts: work.counts,
         audio_bytes: work.audio_bytes,
         characters: work.characters,
         cost: priced.map(|priced| priced.cost),

@@ -1,6 +1,6 @@
 //! Holds an estimate, and settles it: commit what was really used, or give it back.
 
-use domain::ids::ReservationId;
+use domain::ids::{AccountId, ReservationId};
 use domain::ledger::{Action, Outcome};
 use domain::time::MICROS_PER_SECOND;
 use storage::ledger::Answer;
@@ -20,6 +20,16 @@ pub async fn reserve(
 ) -> Result<Reserved, AppError> {
     caller.must_have_scope("usage:write")?;
     let account = account_to_count(app, caller, account).await?;
+    hold_usage(app, caller, account, (work, hold)).await
+}
+
+/// As [`reserve`], for an account that is known and a caller who may.
+pub(crate) async fn hold_usage(
+    app: &App,
+    caller: &Caller,
+    account: AccountId,
+    (work, hold): (Work, Hold),
+) -> Result<Reserved, AppError> {
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
@@ -77,6 +87,17 @@ async fn settle(
     action: Action,
 ) -> Result<Counted, AppError> {
     caller.must_have_scope("usage:write")?;
+    settle_usage(app, caller, id, (work, says_usage), action).await
+}
+
+/// As [`commit`] and [`release`], for a caller who may.
+pub(crate) async fn settle_usage(
+    app: &App,
+    caller: &Caller,
+    id: ReservationId,
+    (work, says_usage): (Work, bool),
+    action: Action,
+) -> Result<Counted, AppError> {
     let unknown = |_| AppError::from(domain::ledger::Refusal::ReservationUnknown);
     let account = caller.account(app, &AccountRef::Id(id.account)).await.map_err(unknown)?;
     let terms = terms(app, account).await.map_err(unknown)?;

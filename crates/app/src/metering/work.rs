@@ -14,7 +14,7 @@ use storage::ledger::plan_book::PlanBook;
 use storage::ledger::{CallerKey, Request};
 
 use super::pricing::{Priced, details, price};
-use super::{IdempotencyKey, Work};
+use super::{Counts, IdempotencyKey, Work};
 use crate::{App, AppError, Caller};
 
 /// Millionths of a unit to nano-dollars, for quantities of `cost` that a caller names in dollars.
@@ -166,7 +166,13 @@ fn fed(catalog: &Catalog, meter: &Meter, work: &Work, priced: Option<&Priced<'_>
         .transpose()
 }
 
+/// What the provider reported of speech, else what the catalog's formulas say.
 fn voice_tokens(catalog: &Catalog, work: &Work) -> Option<u64> {
+    if let (Some(Counts::Reported), Some(tokens)) = (work.counts, work.tokens)
+        && (work.audio_bytes.is_some() || work.characters.is_some())
+    {
+        return tokens.total();
+    }
     let heard = work.audio_bytes.map(|bytes| catalog.voice.tokens_of_audio(bytes));
     let spoken = work.characters.map(|count| catalog.voice.tokens_of_text(count).unwrap_or(u64::MAX));
     match (heard, spoken) {

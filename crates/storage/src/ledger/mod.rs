@@ -36,6 +36,7 @@ use plan_book::PlanBook;
 use postgres::Lanes;
 
 pub use reading::{Freshness, Standing};
+pub use reservations::Renewal;
 
 /// Days that a caller's key is remembered at least: longer than anything may still be recorded.
 pub(crate) const KEY_DAYS: i64 = 40;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::ids::{AccountId, EventId};
-use domain::ledger::{Action, Command, Reservation, Scopes};
+use domain::ids::{AccountId, EventId, ReservationId};
+use domain::ledger::{Action, Command, OnExpiry, Reservation, Scopes};
 use domain::name::Name;
 use domain::time::Timestamp;
 
@@ -20,7 +20,19 @@ pub(crate) const SELECT_EXPIRED_KEPT: &str = "SELECT id, state, made_at, expires
 const SELECT_ACCOUNTS_WITH_EXPIRED: &str = "SELECT DISTINCT account_id FROM reservations \
     WHERE state = 'open' AND expires_at <= $1 LIMIT 256";
 
-pub(crate) const STATEMENTS: &[&str] = &[SELECT_ONE, SELECT_EXPIRED_KEPT, SELECT_ACCOUNTS_WITH_EXPIRED];
+const RENEW: &str = "UPDATE reservations SET expires_at = $3, on_expiry = $4 \
+    WHERE account_id = $1 AND id = $2 AND state = 'open'";
+
+pub(crate) const STATEMENTS: &[&str] = &[SELECT_ONE, SELECT_EXPIRED_KEPT, SELECT_ACCOUNTS_WITH_EXPIRED, RENEW];
+
+/// A longer life for a hold, and what becomes of it if nobody settles it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Renewal {
+    pub reservation: ReservationId,
+    /// Later than before: an earlier end could be missed.
+    pub expires_at: Timestamp,
+    pub on_expiry: OnExpiry,
+}
 
 /// The command that settles an expired reservation by its own rule.
 pub(crate) fn expiry_request(
@@ -44,6 +56,26 @@ pub(crate) fn expiry_request(
 }
 
 impl Ledger {
+    /// Renews open holds, all in one transaction. One that was settled meanwhile stays as it is.
+    pub async fn renew_reservations(&self, mut renewals: Vec<Renewal>) -> Result<(), StorageError> {
+        // In one order everywhere, so that two nodes never wait for each other's rows.
+        renewals.sort_by_key(|renewal| (renewal.reservation.account, renewal.reservation.own_text()));
+        let write = move |tx: &mut Tx<'_>| {
+            for Renewal { reservation, expires_at, on_expiry } in &renewals {
+                let own = reservation.own_text();
+                let values = [
+                    reservation.account.into(),
+                    own.into(),
+                    (*expires_at).into(),
+                    on_expiry.as_str().into(),
+                ];
+                tx.execute(RENEW, &values)?;
+            }
+            Ok(())
+        };
+        self.database.write("renew_reservations", write).await
+    }
+
     /// Accounts that have reservations whose time is over. An empty command settles each; see [`Ledger::settle`].
     pub async fn accounts_with_expired(&self) -> Result<Vec<AccountId>, StorageError> {
         let now = self.clock().now();

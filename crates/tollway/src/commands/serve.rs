@@ -77,6 +77,7 @@ async fn serve(
         readiness.drain();
     };
     web::serve(listener, web::router(Arc::new(state)), stop).await;
+    app.gateway.open_calls().settled(SETTLING_TIME).await;
     jobs.stop().await;
     app.database.close().await;
     Ok(ExitCode::SUCCESS)

@@ -53,7 +53,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBodyOrNone<T> {
 
 /// Reads a whole body of at most `limit` bytes.
 pub async fn read_bytes(body: Body, limit: usize) -> Result<Bytes, Failure> {
-    match tokio::time::timeout(BODY_TIME, collect(body, limit)).await {
+    read_bytes_within(body, limit, BODY_TIME).await
+}
+
+/// Reads a whole body of at most `limit` bytes that arrives in this time.
+pub async fn read_bytes_within(body: Body, limit: usize, time: Duration) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(time, collect(body, limit)).await {
         Ok(collected) => collected.map_err(Failure::from),
         Err(_) => Err(EdgeError::BodyTooSlow.into()),
     }

@@ -283,6 +283,8 @@ impl WorkFields {
             provider: self.provider.map(|text| text.0),
             prompt_tokens: count(self.prompt_tokens),
             completion_tokens: count(self.completion_tokens),
+            tokens: None,
+            counts: None,
             cached_tokens: count(self.cached_tokens),
             audio_bytes: count(self.audio_bytes),
             characters: count(self.characters),

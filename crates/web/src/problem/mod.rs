@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use edge::EdgeError;
+pub(crate) use facts::write as write_facts;
 pub use schema::{Problem, Problems};
 
 use crate::extract::wording::sentence;
@@ -120,7 +121,7 @@ pub fn finish(response: Response, app: &App, place: Place<'_>) -> Response {
     Response::from_parts(parts, Body::from(bytes))
 }
 
-fn log(failure: &Failure, place: Place<'_>) {
+pub(crate) fn log(failure: &Failure, place: Place<'_>) {
     let Place { path, request_id } = place;
     match (failure.app_error(), failure.code()) {
         (Some(error), code @ "internal") => tracing::error!(code, path, request_id, %error, "a request failed"),
@@ -131,7 +132,7 @@ fn log(failure: &Failure, place: Place<'_>) {
     }
 }
 
-fn add_headers(headers: &mut axum::http::HeaderMap, failure: &Failure, app: &App) {
+pub(crate) fn add_headers(headers: &mut axum::http::HeaderMap, failure: &Failure, app: &App) {
     match failure.app_error() {
         Some(AppError::Unauthenticated) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollway\""));

@@ -1,0 +1,137 @@
+//! Booking what a call used, or giving its hold back, also when nobody waits for the answer any more.
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::ids::ReservationId;
+use domain::ledger::{Action, LimitState};
+use domain::name::Name;
+use domain::pricing::CallTokens;
+use storage::StorageError;
+
+use crate::metering::reserve::settle_usage;
+use crate::metering::{Counted, Counts, Work};
+use crate::{App, AppError, Caller};
+
+/// How long the answer to a client waits for its booking. Past it, booking goes on by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Tries, with pauses that add up to about a minute. Then the hold expires by its own rule.
+const TRIES: u32 = 18;
+
+/// What a call was booked as.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub counted: Counted,
+    pub counts: Counts,
+}
+
+/// A call whose quota is held. Dropped unsettled, as when the client hangs up, it gives the hold back.
+pub(super) struct OpenCall {
+    app: App,
+    caller: Caller,
+    reservation: ReservationId,
+    /// What is told of the call beside its tokens.
+    pub work: Work,
+    pub model: Name,
+    /// Tokens of the prompt, for where the provider reports none.
+    pub prompt_tokens: u64,
+    /// The limits as they were when the hold was made.
+    pub limits: Vec<LimitState>,
+    is_open: bool,
+}
+
+impl OpenCall {
+    pub fn new(
+        (app, caller, reservation): (&App, &Caller, ReservationId),
+        work: Work,
+        (model, prompt_tokens): (Name, u64),
+        limits: Vec<LimitState>,
+    ) -> Self {
+        app.gateway.open_calls.open(reservation, app.now());
+        let (app, caller) = (app.clone(), caller.clone());
+        Self { app, caller, reservation, work, model, prompt_tokens, limits, is_open: true }
+    }
+
+    /// From now on a crash charges what is held.
+    pub fn begin(&self) {
+        self.app.gateway.open_calls.begin(self.reservation);
+    }
+
+    /// Books what was used. `None`: the database did not answer in time; booking goes on by itself.
+    pub async fn commit(mut self, tokens: CallTokens, counts: Counts) -> Option<Settled> {
+        self.is_open = false;
+        let mut work = std::mem::take(&mut self.work);
+        work.tokens = Some(tokens);
+        work.counts = Some(counts);
+        let settling = tokio::spawn(settle(self.app.clone(), self.caller.clone(), self.reservation, Some(work)));
+        let counted = tokio::time::timeout(PATIENCE, settling).await.ok()?.ok()??;
+        Some(Settled { counted, counts })
+    }
+
+    /// Gives the hold back: the call costs nothing.
+    pub async fn release(mut self) {
+        self.is_open = false;
+        let settling = tokio::spawn(settle(self.app.clone(), self.caller.clone(), self.reservation, None));
+        let _ = tokio::time::timeout(PATIENCE, settling).await;
+    }
+}
+
+/// Shows which call it is, and nothing that its client has told.
+impl fmt::Debug for OpenCall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OpenCall").field("reservation", &self.reservation).finish_non_exhaustive()
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if self.is_open
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(settle(self.app.clone(), self.caller.clone(), self.reservation, None));
+        }
+    }
+}
+
+/// Settles, however often it takes. Settling twice is the first outcome, so a lost answer does no harm.
+async fn settle(app: App, caller: Caller, reservation: ReservationId, work: Option<Work>) -> Option<Counted> {
+    let mut pause = FIRST_PAUSE;
+    let mut outcome = None;
+    for _ in 0..TRIES {
+        let settled = match &work {
+            Some(work) => {
+                let action = Action::Commit { reservation };
+                settle_usage(&app, &caller, reservation, (work.clone(), true), action).await
+            }
+            None => {
+                let action = Action::Release { reservation };
+                settle_usage(&app, &caller, reservation, (Work::default(), false), action).await
+            }
+        };
+        match settled {
+            Ok(counted) => {
+                outcome = Some(counted);
+                break;
+            }
+            Err(error) if may_pass(&error) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) => {
+                tracing::error!(%error, %reservation, "a model call could not be settled; its hold expires by its rule");
+                break;
+            }
+        }
+    }
+    app.gateway.open_calls.close(reservation);
+    outcome
+}
+
+fn may_pass(error: &AppError) -> bool {
+    let passes = |error: &StorageError| {
+        matches!(error, StorageError::Busy | StorageError::Unavailable(_) | StorageError::OutcomeUnknown)
+    };
+    matches!(error, AppError::TooLate) || matches!(error, AppError::Storage(error) if passes(error))
+}
