@@ -153,8 +153,9 @@ impl ModelRequest {
         }
     }
 
-    /// How many tokens the prompt probably is, to hold quota for: rarely less than the provider reports. Uploaded
-    /// speech is not in it; that is what `audio_bytes` is for.
+    /// How many tokens the prompt probably is, to hold quota for: rarely less than the provider reports. Not in it are
+    /// uploaded speech, which is what `audio_bytes` is for, and what the provider itself adds: an earlier response, a
+    /// stored prompt, results of a search.
     pub fn prompt_estimate(&self) -> u64 {
         let (dear_model, dear_image) = DEAR_IMAGES;
         let dear = if self.model.contains(dear_model) { self.images.saturating_mul(dear_image) } else { 0 };
