@@ -1,7 +1,7 @@
 //! Connections to the outside: TLS, patience, and no way to an address that is not public. Start at [`Connector::new`].
 //!
-//! hyper's own client is used rather than one built on it: a call then costs a few microseconds less, and TLS is set for
-//! these connections alone instead of for the whole process.
+//! hyper's own client carries the calls: TLS is then set for these connections alone, instead of for the whole process,
+//! and a client built on it would add nothing that is wanted here.
 
 use std::error::Error;
 use std::fmt;
@@ -202,5 +202,13 @@ mod tests {
             let error = connector.call(uri.parse().expect("a uri")).await.expect_err(uri);
             assert_eq!(NoConnection::within(&*error), Some(NoConnection::RefusedAddress), "{uri}");
         }
+    }
+    #[tokio::test]
+    async fn a_server_that_never_agrees_on_tls_takes_no_longer_than_connecting_may() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let uri = format!("https://{}/", silent.local_addr().expect("an address"));
+        let mut connector = Connector::new(Duration::from_millis(80), true, false).expect("a connector");
+        let error = connector.call(uri.parse().expect("a uri")).await.expect_err("a timeout");
+        assert_eq!(NoConnection::within(&*error), Some(NoConnection::Timeout));
     }
 }

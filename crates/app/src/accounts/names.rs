@@ -7,7 +7,7 @@ use domain::ids::AccountId;
 use parking_lot::RwLock;
 
 /// When so many are known, all are let go and looked up again.
-const CAPACITY: usize = 131_072;
+const CAPACITY: usize = 524_288;
 
 /// External id to account. Only what exists is remembered; an external id once set stays, so nothing here grows stale
 /// but by [`AccountNames::forget`].

@@ -20,8 +20,8 @@ struct Answer<'json> {
     text: Spoken<'json>,
 }
 
-/// The text that a whole answer delivers, to estimate tokens from: content, reasoning, calls of tools. A transcript that
-/// was asked for as plain text or as subtitles is its own text. Empty where there is none.
+/// The text that a whole answer delivers, to estimate tokens from: content, reasoning, calls of tools. A transcript
+/// that was asked for as plain text or as subtitles is its own text. Empty where there is none.
 pub fn answer_text_of(endpoint: Endpoint, body: &[u8]) -> String {
     let answer = serde_json::from_slice::<Object<Answer<'_>>>(body);
     let Ok(Object(Some(answer))) = answer else {

@@ -23,7 +23,8 @@ use crate::connections::{Connector, NoAuthorities, NoConnection};
 const IDLE_CONNECTIONS: usize = 1_024;
 const KEEP_IDLE: Duration = Duration::from_secs(55);
 
-/// What of an answer's headers tells the client something. Limits and identities of the operator's own account are left out.
+/// What of an answer's headers tells the client something. Limits and identities of the operator's own account are left
+/// out.
 const PASSED_ON: [HeaderName; 8] = [
     http::header::CONTENT_TYPE,
     http::header::CONTENT_ENCODING,
@@ -194,3 +195,6 @@ impl fmt::Debug for Answer {
         formatter.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ pub enum ApiKind {
 }
 
 impl Endpoint {
+    /// In their order, so that an endpoint's number is its place here.
     pub const ALL: [Self; 9] = [
         Self::ChatCompletions,
         Self::Completions,
@@ -105,6 +106,7 @@ mod tests {
         let names: BTreeSet<_> = Endpoint::ALL.iter().map(|endpoint| endpoint.request_type()).collect();
         assert_eq!((paths.len(), names.len()), (Endpoint::ALL.len(), Endpoint::ALL.len()));
         assert!(paths.iter().all(|path| path.starts_with('/') && !path.ends_with('/')));
+        assert!(Endpoint::ALL.iter().enumerate().all(|(index, endpoint)| *endpoint as usize == index));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Uploads: the parts of a `multipart/form-data` body, as places in its bytes. Start at [`parts`].
 //!
-//! Stricter than the standard: what two readers could take for two different things is refused, because a plan is judged
-//! by what is read here and the provider reads it again.
+//! Stricter than the standard: what two readers could take for two different things is refused, because a plan is
+//! judged by what is read here and the provider reads it again.
 
 use std::ops::Range;
 

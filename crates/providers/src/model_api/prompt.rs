@@ -1,20 +1,21 @@
 //! How heavy a prompt is: its text in bytes, its messages, its pictures, recordings and documents in tokens.
 //! Start at [`Prompt`], a seed that walks any JSON and keeps none of it.
 //!
-//! What is not text is told by the `type` of the part it belongs to, in OpenAI's and Anthropic's forms. What only claims
-//! to be a picture, by a key such as `image_url` in a part of another type, counts as the text that it may be.
+//! What is not text is told by the `type` of the part it belongs to, in OpenAI's and Anthropic's forms. What only
+//! claims to be a picture, by a key such as `image_url` in a part of another type, counts as the text that it may be.
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// What one picture is held for. Providers report 77 to 4,800 tokens for most; a large photo sent inline may be more, so
-/// its bytes raise the amount up to [`MOST_IMAGE_TOKENS`].
+/// What one picture is held for. Providers report 77 to 4,800 tokens for most; a large photo sent inline may be more,
+/// so its bytes raise the amount up to [`MOST_IMAGE_TOKENS`].
 const IMAGE_TOKENS: u64 = 5_000;
 const MOST_IMAGE_TOKENS: u64 = 15_000;
 /// The base64 text of a photo is this long for each token, about.
 const IMAGE_BYTES_PER_TOKEN: u64 = 256;
 /// Speech is about ten tokens a second, and rarely recorded at less than 4,000 bytes a second.
 const AUDIO_BYTES_PER_TOKEN: u64 = 256;
-/// A page of a document is about 3,000 tokens, with the picture of it that providers make, and rarely smaller than 48 kB.
+/// A page of a document is about 3,000 tokens, with the picture of it that providers make, and rarely smaller than 48
+/// kB.
 const FILE_BYTES_PER_TOKEN: u64 = 16;
 const FILE_TOKENS: u64 = 3_000;
 const MOST_FILE_TOKENS: u64 = 300_000;

@@ -1,7 +1,7 @@
 //! What a client asks a model for. Start at [`ModelRequest::read`].
 //!
-//! The body is read once, for the few facts that a plan is judged by, and kept as it came. A body that two readers could
-//! take for two different requests is refused: a field given twice, or in letters of another case.
+//! The body is read once, for the few facts that a plan is judged by, and kept as it came. A body that two readers
+//! could take for two different requests is refused: a field given twice, or in letters of another case.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use super::upload::{self, Upload};
 /// What a message costs beside its text, and what each prompt does: the frame that providers put around them.
 const TOKENS_A_MESSAGE: u64 = 4;
 const TOKENS_A_PROMPT: u64 = 3;
-/// Text is seldom shorter than this for each token.
+/// Prose in any script and code are longer than this for each token; dense JSON is a fifth shorter.
 const BYTES_PER_TOKEN: u64 = 3;
 /// gpt-4o-mini counts pictures many times over, to cost what they do elsewhere: 25,501 is one of 1,024 by 1,024.
 const DEAR_IMAGES: (&str, u64) = ("gpt-4o-mini", 25_501);
@@ -153,8 +153,9 @@ impl ModelRequest {
         }
     }
 
-    /// How many tokens the prompt probably is, to hold quota for: rarely less than the provider reports. Uploaded speech
-    /// is not in it; that is what `audio_bytes` is for.
+    /// How many tokens the prompt probably is, to hold quota for: rarely less than the provider reports. Not in it are
+    /// uploaded speech, which is what `audio_bytes` is for, and what the provider itself adds: an earlier response, a
+    /// stored prompt, results of a search.
     pub fn prompt_estimate(&self) -> u64 {
         let (dear_model, dear_image) = DEAR_IMAGES;
         let dear = if self.model.contains(dear_model) { self.images.saturating_mul(dear_image) } else { 0 };

@@ -1,5 +1,5 @@
-//! What a model said, found anywhere in an answer or a piece of one, in OpenAI's and Anthropic's forms: text, reasoning,
-//! refusals, calls of tools. Start at [`Spoken`]. Text without escapes is borrowed.
+//! What a model said, found anywhere in an answer or a piece of one, in OpenAI's and Anthropic's forms: text,
+//! reasoning, refusals, calls of tools. Start at [`Spoken`]. Text without escapes is borrowed.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Server-sent events, read while they pass: the bytes stay as they came. Start at [`SseParser::feed`].
 //!
-//! An event within one chunk is a slice of it; only an event that is spread over chunks is copied together. Lines end with
-//! LF, CRLF or CR, as the standard has it. An event larger than the limit is an error, so that no stream holds more
-//! memory than that.
+//! An event within one chunk is a slice of it; only an event that is spread over chunks is copied together. Lines end
+//! with LF, CRLF or CR, as the standard has it. An event larger than the limit is an error, so that no stream holds
+//! more memory than that.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -158,10 +158,14 @@ impl Event {
             let ending = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
             rest = rest.get(end + ending..).unwrap_or_default();
             if let Some(value) = value_of(line, b"data") {
-                said.data = Some(match said.data.take() {
-                    None => Cow::Borrowed(value),
-                    Some(before) => Cow::Owned([&before, &b"\n"[..], value].concat()),
-                });
+                match &mut said.data {
+                    None => said.data = Some(Cow::Borrowed(value)),
+                    Some(data) => {
+                        let data = data.to_mut();
+                        data.push(b'\n');
+                        data.extend_from_slice(value);
+                    }
+                }
             } else if let Some(value) = value_of(line, b"event") {
                 said.name = Some(value);
             }

@@ -1,8 +1,8 @@
 //! A streamed answer, read while it passes. Start at [`StreamReader::feed`].
 //!
-//! Whole events are passed on as they came, a chunk of whole events as the very chunk; the beginning of an event waits for
-//! its end. Two things are held back: the usage that only Tollway asked for, and the end of the stream, so that whoever
-//! passes it on can settle first.
+//! Whole events are passed on as they came, a chunk of whole events as the very chunk; the beginning of an event waits
+//! for its end. Two things are held back: the usage that only Tollway asked for, and the end of the stream, so that
+//! whoever passes it on can settle first.
 
 use std::fmt;
 use std::ops::Range;
@@ -212,9 +212,9 @@ impl Fed {
 }
 
 impl Seen {
-    /// The tokens of the stream, as well as they are known: what was reported, else an estimate of the prompt, which the
-    /// caller has, and of what was delivered. Where the stream broke off, the larger of report and estimate is the
-    /// completion. Counting tokens is work of some milliseconds for a long text; see [`estimate_tokens`].
+    /// The tokens of the stream, as well as they are known: what was reported, else an estimate of the prompt, which
+    /// the caller has, and of what was delivered. Where the stream broke off, the larger of report and estimate is the
+    /// completion. Where anything is estimated, counting may take some milliseconds: see [`estimate_tokens`].
     pub fn used(&self, model: &str, prompt_estimate: u64) -> Used {
         match self.usage {
             Some(tokens) if self.complete => Used { tokens, is_estimated: false },

@@ -4,8 +4,8 @@
 //! parts.
 //!
 //! - OpenAI's prompt holds what was cached; Anthropic's `input_tokens` do not, so there the three kinds are added up.
-//! - Some providers leave reasoning out of `completion_tokens` but not out of `total_tokens` (xAI and Gemini in OpenAI's
-//!   form do): what the total has beyond prompt and completion is counted as completion.
+//! - Some providers leave reasoning out of `completion_tokens` but not out of `total_tokens` (xAI and Gemini in
+//!   OpenAI's form do): what the total has beyond prompt and completion is counted as completion.
 //! - A count that is negative, a fraction or past [`MOST_TOKENS`] is nonsense: for a whole, nothing was reported; for a
 //!   part, it is 0. Parts that exceed their whole are cut to what is left of it, in the order of `CallTokens`.
 //! - An explicit zero is a report; nothing at all is `None`, and so are minutes of audio instead of tokens.
@@ -68,9 +68,10 @@ impl Usage {
         }
     }
 
-    /// This with what a later report of the same stream says; Anthropic's are cumulative.
+    /// This with what a later report of the same stream says. Anthropic's are cumulative, so none is less than before;
+    /// a smaller one comes from servers in its form that fill in zeros.
     pub fn updated_by(self, later: &Self) -> Self {
-        let latest = |ours: Count, theirs: Count| Count(theirs.0.or(ours.0));
+        let latest = |ours: Count, theirs: Count| Count(theirs.0.max(ours.0));
         Self {
             input_tokens: latest(self.input_tokens, later.input_tokens),
             output_tokens: latest(self.output_tokens, later.output_tokens),
@@ -221,6 +222,12 @@ mod tests {
             assert_eq!(usage_of_answer(Endpoint::ChatCompletions, body.as_bytes()), None, "{body}");
         }
         assert_eq!(usage_of_answer(Endpoint::ChatCompletions, b"\xff{}"), None);
+        let deep = "[".repeat(100_000);
+        for field in ["usage", "choices", "output"] {
+            let body = format!("{{\"{field}\":{deep}");
+            assert_eq!(usage_of_answer(Endpoint::Responses, body.as_bytes()), None);
+            assert_eq!(super::super::answer_text_of(Endpoint::Responses, body.as_bytes()), "");
+        }
     }
 
     #[test]

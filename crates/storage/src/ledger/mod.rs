@@ -60,7 +60,7 @@ impl Default for LedgerSettings {
     fn default() -> Self {
         Self {
             queue_capacity: 4_096,
-            remembered_accounts: 131_072,
+            remembered_accounts: 400_000,
             lanes: 2,
             connections: 16,
             deadline: Duration::from_secs(10),

@@ -92,8 +92,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "ledger.remembered_accounts",
         kind: Kind::Count(100, 100_000_000),
-        default: "131072",
-        help: "Accounts kept in memory.",
+        default: "400000",
+        help: "Accounts kept in memory, at about 2 kB each; half of them are always at hand.",
         secret: false,
     },
     Setting {

@@ -4,12 +4,14 @@
 //! measurements of the no-op, so that a machine that speeds up or slows down meanwhile does not change the ratio.
 
 mod load;
+mod profile;
 mod server;
 
 use std::time::Duration;
 
 use load::{Body, Measured, Stretch};
 use parts::cluster::Cluster;
+use profile::Profile;
 use server::Server;
 
 const CONNECTIONS: u64 = 64;
@@ -29,6 +31,15 @@ pub struct Arguments {
     /// Leave PostgreSQL out.
     #[arg(long)]
     sqlite_only: bool,
+    /// Leave SQLite out.
+    #[arg(long, conflicts_with = "sqlite_only")]
+    postgres_only: bool,
+    /// Measure only what has this in its name, such as `denial`.
+    #[arg(long)]
+    only: Option<String>,
+    /// Say what the server's time goes into, by `perf`. Sampling slows the figures down a little.
+    #[arg(long)]
+    profile: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), String> {
@@ -40,7 +51,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     println!("| database | what | per second | of the no-op | p50 ms | p99 ms |");
     println!("| --- | --- | ---: | ---: | ---: | ---: |");
-    runtime.block_on(measure("SQLite", None, arguments))?;
+    if !arguments.postgres_only {
+        runtime.block_on(measure("SQLite", None, arguments))?;
+    }
     if arguments.sqlite_only {
         return Ok(());
     }
@@ -57,7 +70,7 @@ struct Bench<'a> {
     database: &'a str,
     server: &'a Server,
     stretch: Stretch,
-    accounts: u64,
+    arguments: &'a Arguments,
 }
 
 async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Result<(), String> {
@@ -68,7 +81,7 @@ async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Re
     let seed =
         format!("{{\"accounts_from\":0,\"accounts_to\":{},\"events_from\":0,\"events_to\":0}}", arguments.accounts);
     server.post("/api/v1/benchmark/seed", &seed).await?;
-    let bench = Bench { database, server: &server, stretch, accounts: arguments.accounts };
+    let bench = Bench { database, server: &server, stretch, arguments };
     bench.no_op_warm_up().await?;
     bench.hold_account_exhausted().await?;
     bench.visit_every_account(arguments.accounts).await?;
@@ -78,8 +91,10 @@ async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Re
     bench.row("denial from memory", "/api/v1/usage/consume", &denied_body).await?;
     let check = bench.consume_body(1_000);
     bench.row("check", "/api/v1/usage/check", &check).await?;
-    println!("| {database} | one account beside spread out | | {:.0} % | | |", 100.0 * hot.rate() / spread.rate());
-    bench.reference(&spread).await?;
+    if let (Some(spread), Some(hot)) = (&spread, &hot) {
+        println!("| {database} | one account beside spread out | | {:.0} % | | |", 100.0 * hot.rate() / spread.rate());
+        bench.reference(spread).await?;
+    }
     if arguments.events > 0 {
         bench.flat_cost(arguments.events).await?;
     }
@@ -120,7 +135,7 @@ impl Bench<'_> {
     }
 
     async fn no_op(&self) -> Result<Measured, String> {
-        let body = self.consume_body(self.accounts);
+        let body = self.consume_body(self.arguments.accounts);
         self.post("/api/v1/noop", &body, self.stretch).await
     }
 
@@ -142,14 +157,23 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Measures between two no-ops, after a warm-up, and prints the ratio to their mean.
-    async fn row(&self, what: &str, path: &str, body: Body<'_>) -> Result<Measured, String> {
+    /// Measures between two no-ops, after a warm-up, and prints the ratio to their mean. `None`: it was not asked for.
+    async fn row(&self, what: &str, path: &str, body: Body<'_>) -> Result<Option<Measured>, String> {
+        if self.arguments.only.as_ref().is_some_and(|only| !what.contains(only.as_str())) {
+            return Ok(None);
+        }
         self.post(path, body, self.stretch).await?;
         let before = self.no_op().await?;
         let measured = self.post(path, body, self.stretch).await?;
         let after = self.no_op().await?;
         print_row(self.database, what, &measured, measured.rate() / ((before.rate() + after.rate()) / 2.0));
-        Ok(measured)
+        if self.arguments.profile
+            && let Some(profile) = Profile::start(self.server.process())
+        {
+            self.post(path, body, self.stretch).await?;
+            println!("| {} | its time: {} | | | | |", self.database, profile.end()?);
+        }
+        Ok(Some(measured))
     }
 
     /// An account that has used all of its plan, and one with room for the run.
@@ -164,7 +188,7 @@ impl Bench<'_> {
     /// The usual way, for its speed and for how far it lets callers past a limit.
     async fn reference(&self, spread: &Measured) -> Result<(), String> {
         self.server.post("/api/v1/benchmark/clear", "{}").await?;
-        let accounts = self.accounts;
+        let accounts = self.arguments.accounts;
         let body = move |_: u64, number: u64| {
             format!("{{\"account\":\"bench-{}\",\"limit\":1000000}}", scattered(number, accounts))
         };
@@ -203,12 +227,13 @@ impl Bench<'_> {
         let small = self.row("consume over 1,000 accounts, short history", "/api/v1/usage/consume", &few).await?;
         let seed = format!(
             "{{\"accounts_from\":{},\"accounts_to\":1000000,\"events_from\":1,\"events_to\":{events}}}",
-            self.accounts
+            self.arguments.accounts
         );
         self.server.post("/api/v1/benchmark/seed", &seed).await?;
         let again = self.row("consume over 1,000 accounts, long history", "/api/v1/usage/consume", &few).await?;
         let many = self.consume_body(1_000_000);
         let large = self.row("consume over 1,000,000 accounts, long history", "/api/v1/usage/consume", &many).await?;
+        let (Some(small), Some(again), Some(large)) = (small, again, large) else { return Ok(()) };
         let percent = |measured: &Measured| 100.0 * measured.rate() / small.rate();
         println!("| {} | long beside short history | | {:.0} % | | |", self.database, percent(&again));
         println!("| {} | 1,000,000 beside 1,000 accounts | | {:.0} % | | |", self.database, percent(&large));

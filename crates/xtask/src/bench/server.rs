@@ -47,6 +47,10 @@ impl Server {
         }
     }
 
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Memory in use by the server, in megabytes.
     pub fn memory_mb(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();

@@ -130,6 +130,22 @@ fn a_message_merges_what_its_events_report() {
 }
 
 #[test]
+fn zeros_filled_in_later_hide_no_earlier_report() {
+    let filled =
+        MESSAGE.replace("\"usage\":{\"output_tokens\":89}", "\"usage\":{\"input_tokens\":0,\"output_tokens\":89}");
+    assert_eq!(read(Endpoint::Messages, &filled).usage, read(Endpoint::Messages, MESSAGE).usage);
+    let grown =
+        MESSAGE.replace("\"usage\":{\"output_tokens\":89}", "\"usage\":{\"input_tokens\":30,\"output_tokens\":89}");
+    assert_eq!(read(Endpoint::Messages, &grown).usage.map(|tokens| tokens.prompt), Some(140));
+}
+
+#[test]
+fn an_event_of_many_lines_takes_time_by_its_length_alone() {
+    let seen = read(Endpoint::ChatCompletions, &format!("{}\n", "data\n".repeat(200_000)));
+    assert_eq!(seen.delivered.further_bytes, 199_999);
+}
+
+#[test]
 fn a_message_that_breaks_off_is_estimated_where_its_report_is_too_early() {
     let (before, _) = split(MESSAGE, "event: content_block_stop");
     let broken = before.replace("\"Hello\"", &format!("\"{}\"", "word ".repeat(100)));
