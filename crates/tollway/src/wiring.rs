@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use app::gateway::Gateway;
 use app::{App, Settings};
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, StorageError};
@@ -36,7 +37,9 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let (database, ledger) = opened.map_err(|error| capitalized(&error.to_string()))?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let settings = Settings { public_url, auto_create_accounts: config.auto_create_accounts, development };
-    let app = App::new(database, ledger, settings);
+    let gateway = Gateway::new(config.gateway.clone())
+        .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
+    let app = App::new(database, ledger, settings).with_gateway(gateway);
     if development {
         restore_clock(&app).await?;
     }

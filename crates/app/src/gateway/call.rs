@@ -195,7 +195,8 @@ async fn answer(
     if !status.is_success() {
         return refused(open, answer, allowance).await;
     }
-    let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let is_stream =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     // Sound is passed on as it comes, too; nothing in it tells what it used.
     if is_stream || request.endpoint == Endpoint::Speech {
         let limits = open.limits.clone();

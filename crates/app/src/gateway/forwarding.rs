@@ -44,7 +44,11 @@ pub(super) async fn forward(
             }
             Ok(answer) => {
                 count(serving, "refused");
-                tracing::warn!(upstream = serving.client.upstream().name, status = answer.status.as_u16(), "an upstream refused a call; trying the next");
+                tracing::warn!(
+                    upstream = serving.client.upstream().name,
+                    status = answer.status.as_u16(),
+                    "an upstream refused a call; trying the next"
+                );
                 last = Some(Ok(Forwarded { answer, slot: None }));
             }
             Err(error) => {

@@ -45,9 +45,7 @@ pub async fn list_models(app: &App, caller: &Caller, account: &AccountRef) -> Re
     let is_allowed = |name: &Name, provider: &str| {
         let meant = app.gateway.meant(name.as_str());
         let features = terms.plan.as_ref().map(|plan| &plan.features);
-        features.is_none_or(|features| {
-            model_allowed(features, &catalog.model_groups, meant.as_str(), Some(provider))
-        })
+        features.is_none_or(|features| model_allowed(features, &catalog.model_groups, meant.as_str(), Some(provider)))
     };
     let models = served.into_iter().filter(|(name, provider)| is_allowed(name, provider));
     Ok(models.map(|(name, provider)| CallableModel { name, provider }).collect())

@@ -157,7 +157,10 @@ mod tests {
         calls.begin(reservation(1));
         let due = calls.due(at(2), false);
         assert_eq!(due.len(), 1);
-        assert_eq!((due[0].reservation, due[0].on_expiry, due[0].expires_at), (reservation(1), OnExpiry::Commit, at(122)));
+        assert_eq!(
+            (due[0].reservation, due[0].on_expiry, due[0].expires_at),
+            (reservation(1), OnExpiry::Commit, at(122))
+        );
         assert_eq!(calls.due(at(39), true), []);
         let due = calls.due(at(40), true);
         assert_eq!(due.len(), 1);

@@ -192,10 +192,14 @@ fn cost_comment(settled: &Settled) -> Bytes {
 fn error_event(endpoint: Endpoint) -> Bytes {
     let text = match (endpoint, endpoint.kind()) {
         (_, ApiKind::Anthropic) => {
-            format!("event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"api_error\",\"message\":\"{BROKEN}\"}}}}\n\n")
+            format!(
+                "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"api_error\",\"message\":\"{BROKEN}\"}}}}\n\n"
+            )
         }
         (Endpoint::Responses, _) => {
-            format!("event: error\ndata: {{\"type\":\"error\",\"code\":\"upstream_broke_off\",\"message\":\"{BROKEN}\",\"param\":null}}\n\n")
+            format!(
+                "event: error\ndata: {{\"type\":\"error\",\"code\":\"upstream_broke_off\",\"message\":\"{BROKEN}\",\"param\":null}}\n\n"
+            )
         }
         _ => format!(
             "data: {{\"error\":{{\"message\":\"{BROKEN}\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_broke_off\"}}}}\n\n"

@@ -63,12 +63,7 @@ impl Ledger {
         let write = move |tx: &mut Tx<'_>| {
             for Renewal { reservation, expires_at, on_expiry } in &renewals {
                 let own = reservation.own_text();
-                let values = [
-                    reservation.account.into(),
-                    own.into(),
-                    (*expires_at).into(),
-                    on_expiry.as_str().into(),
-                ];
+                let values = [reservation.account.into(), own.into(), (*expires_at).into(), on_expiry.as_str().into()];
                 tx.execute(RENEW, &values)?;
             }
             Ok(())

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use crate::config::settings::{Kind, SETTINGS, variable};
+use crate::config::upstreams::FIELDS;
 use crate::{Common, wiring};
+use app::gateway::Gateway;
 
 #[derive(clap::Subcommand)]
 pub enum ConfigCommand {
@@ -24,12 +26,17 @@ pub fn run(common: &Common, command: ConfigCommand) -> Result<ExitCode, String> 
                 let count = mistakes.len();
                 return Err(format!("{name} has {count} mistakes; `tollway catalog check` explains them."));
             }
+            Gateway::new(config.gateway.clone())
+                .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
             println!("The configuration is right.");
         }
         ConfigCommand::Reference => print!("{}", reference()),
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// How the gateway's upstreams are told.
+const UPSTREAMS: &str = "\n## Upstreams\n\nEach place that model calls go to is a table `[upstreams.NAME]`. They are tried in the order of the file, and an upstream\nthat only the environment names comes after those. Every field is also a variable, `TOLLWAY_UPSTREAM_<NAME>_<FIELD>`, and the\nkey may be in a file, `TOLLWAY_UPSTREAM_<NAME>_KEY_FILE`. So `TOLLWAY_UPSTREAM_OPENAI_KEY=sk-…` alone is enough for OpenAI.\nOther names for models stand under `[aliases]`: `fast = \"gpt-4o-mini\"`.\n\n| field | value | default | what it says |\n| --- | --- | --- | --- |\n";
 
 /// The reference that `docs/configuration.md` holds.
 pub fn reference() -> String {
@@ -50,6 +57,11 @@ pub fn reference() -> String {
             value(setting.kind),
             setting.help
         );
+    }
+    text.push_str(UPSTREAMS);
+    for field in FIELDS {
+        let default = if field.default.is_empty() { String::new() } else { format!("`{}`", field.default) };
+        let _ = writeln!(text, "| `{}` | {} | {default} | {} |", field.name, value(field.kind), field.help);
     }
     text.push_str(
         "\nOne limit of one plan is overridden by `TOLLWAY_LIMIT_<PLAN>_<METER>_<WINDOW>`, for example\n`TOLLWAY_LIMIT_PRO_REQUESTS_PERIOD=20000`. It becomes a version of the plan when the server starts.\n",

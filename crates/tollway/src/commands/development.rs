@@ -1,10 +1,14 @@
 //! What `serve --dev` makes and prints: a demo customer, keys, and lines to paste.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use app::gateway::{ApiKind, UpstreamSettings};
 use app::identity::{KeyOwner, NewKey, authenticate, issue_key};
 use app::{AccountRef, App, Settings};
 use domain::ids::AccountId;
+use providers::model_api::Upstream;
+use providers::secret::SecretText;
 use serde_json::json;
 use storage::records::settings;
 use storage::{StorageError, Tx};
@@ -20,6 +24,35 @@ pub struct Demo {
     service_key: String,
     account: AccountId,
     api_key: String,
+    /// The stand-in model provider.
+    pub model_url: Option<String>,
+}
+
+/// Starts the stand-in for a model provider and puts it behind the configured upstreams.
+pub async fn start_models(config: &mut Config) -> Result<String, String> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let url = format!("http://{address}/v1");
+    tokio::spawn(sandbox::models::serve(listener, std::future::pending()));
+    let stand_in = |kind: ApiKind| UpstreamSettings {
+        upstream: Upstream {
+            name: "stand-in".into(),
+            base_url: url.clone(),
+            key: SecretText::new(""),
+            kind,
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(120),
+            allow_private: true,
+        },
+        provider: "stand-in".into(),
+        models: Vec::new(),
+        concurrency: 0,
+        queue: 0,
+        queue_patience: Duration::from_secs(1),
+    };
+    config.gateway.upstreams.extend([ApiKind::OpenAi, ApiKind::Anthropic].map(stand_in));
+    Ok(url)
 }
 
 /// Makes the demo customer and the keys, or finds them.
@@ -38,7 +71,7 @@ pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
         Some(keys) if authenticate(app, &keys.0).await.is_ok() && authenticate(app, &keys.1).await.is_ok() => keys,
         _ => make_keys(app, account).await?,
     };
-    Ok(Demo { url: format!("http://{}", config.listen), service_key, account, api_key })
+    Ok(Demo { url: format!("http://{}", config.listen), service_key, account, api_key, model_url: None })
 }
 
 async fn make_keys(app: &App, account: AccountId) -> Result<(String, String), String> {
@@ -65,14 +98,14 @@ impl Demo {
             "api_key": self.api_key,
             "superadmin": null,
             "stripe_url": null,
-            "model_url": null,
+            "model_url": self.model_url,
         })
         .to_string()
     }
 
     /// For people.
     pub fn welcome(&self) -> String {
-        let Self { url, service_key, account, api_key } = self;
+        let Self { url, service_key, account, api_key, .. } = self;
         format!(
             "Tollway is ready at {url} (development: keys are printed, the clock can be moved)
 
@@ -86,7 +119,16 @@ Count one request of your own user 42, who gets an account by it:
   curl -sS {url}/api/v1/usage/consume -H 'Authorization: Bearer {service_key}' \\
     -H 'Content-Type: application/json' -d '{{\"external_id\": \"user-42\", \"meter\": \"requests\", \"quantity\": 1}}'
 
-A model call with the account's own key; tokens and cost are counted too:
+Call a model through the gateway; the stand-in answers until you configure an upstream:
+
+  curl -sS {url}/v1/chat/completions -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
+    -d '{{\"model\": \"small\", \"max_tokens\": 32, \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'
+
+The same from Python (pip install openai):
+
+  python3 -c 'from openai import OpenAI; client = OpenAI(base_url=\"{url}/v1\", api_key=\"{api_key}\"); print(client.chat.completions.create(model=\"small\", max_tokens=32, messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}]).choices[0].message.content)'
+
+Tell of a model call that your backend made itself; tokens and cost are counted too:
 
   curl -sS {url}/api/v1/usage/consume -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
     -d '{{\"model\": \"small\", \"prompt_tokens\": 1200, \"completion_tokens\": 300}}'

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::App;
 use app::catalog::{apply_catalog, preview_catalog};
@@ -14,6 +15,9 @@ use web::{Measurements, WebState};
 use super::development;
 use crate::config::Config;
 use crate::{Common, logging, wiring};
+
+/// How long model calls that were cut off may take to be booked, once nothing is answered any more.
+const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
 pub struct ServeArguments {
@@ -45,12 +49,14 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
         format!("{} cannot be listened on: {error}. Stop what uses it, or name another with --listen.", config.listen)
     })?;
     config.listen = listener.local_addr().map_err(|error| error.to_string())?;
+    let stand_in = if arguments.dev { Some(development::start_models(&mut config).await?) } else { None };
     let app = wiring::open(&config, arguments.dev).await?;
     put_catalog_in_force(&app, &config, arguments.dev).await?;
     // Before anybody is told that it runs, so that whoever stops it then stops it in order.
     let stopped = told_to_stop()?;
     if arguments.dev {
-        let demo = development::prepare(&app, &config).await?;
+        let mut demo = development::prepare(&app, &config).await?;
+        demo.model_url = stand_in;
         let shown = if arguments.json { demo.json_line() } else { demo.welcome() };
         // Whoever reads the other end may have left; the server serves all the same.
         let _ = writeln!(std::io::stdout(), "{shown}");

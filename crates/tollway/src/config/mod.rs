@@ -1,20 +1,26 @@
 //! Configuration: `tollway.toml`, then the environment, then the command line. Every mistake is told with its place.
 
 pub mod settings;
+pub mod upstreams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use app::gateway::GatewaySettings;
 use storage::DatabaseUrl;
 use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
 
 use settings::{Kind, SETTINGS, Setting, variable};
+use upstreams::FoundUpstreams;
 
 /// Variables that override one limit of one plan rather than a setting.
 const LIMITS: &str = domain::catalog::LIMIT_PREFIX;
+
+/// Tokens of an answer that quota is held for where nobody bounds it.
+const HELD_OUTPUT_TOKENS: u64 = 4_096;
 
 /// What the server runs with.
 #[derive(Clone, Debug)]
@@ -28,6 +34,7 @@ pub struct Config {
     pub json_logs: bool,
     pub log_level: String,
     pub ledger: LedgerSettings,
+    pub gateway: GatewaySettings,
     /// Settings that override limits of plans, by variable.
     pub limit_settings: Vec<(String, String)>,
 }
@@ -71,10 +78,11 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
+        let mut gateway = FoundUpstreams::default();
         if let Some((name, text)) = &sources.file {
-            read_file(name, text, &mut found, &mut mistakes);
+            read_file((name, text), (&mut found, &mut gateway), &mut mistakes);
         }
-        let limit_settings = read_environment(&sources.environment, &mut found, &mut mistakes);
+        let limit_settings = read_environment(&sources.environment, (&mut found, &mut gateway), &mut mistakes);
         for (setting, text) in &sources.arguments {
             found.insert(setting, Found { text: text.clone(), place: format!("--{}", setting.replace('_', "-")) });
         }
@@ -85,7 +93,9 @@ impl Config {
                 mistakes.push(format!("{}: {} {wrong}", found.place, setting.name));
             }
         }
-        if mistakes.is_empty() { Ok(assemble(&found, limit_settings)) } else { Err(mistakes) }
+        let held = found.get("gateway.held_output_tokens").and_then(|found| found.text.parse().ok());
+        let gateway = gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
+        if mistakes.is_empty() { Ok(Config { gateway, ..assemble(&found, limit_settings) }) } else { Err(mistakes) }
     }
 }
 
@@ -116,6 +126,7 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
             connections: count("ledger.connections") as usize,
             deadline: Duration::from_secs(count("ledger.deadline_seconds")),
         },
+        gateway: GatewaySettings::default(),
         limit_settings,
     }
 }
@@ -145,7 +156,11 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
     }
 }
 
-fn read_file(name: &str, text: &str, found: &mut BTreeMap<&'static str, Found>, mistakes: &mut Vec<String>) {
+fn read_file(
+    (name, text): (&str, &str),
+    (found, gateway): (&mut BTreeMap<&'static str, Found>, &mut FoundUpstreams),
+    mistakes: &mut Vec<String>,
+) {
     let table = match DeTable::parse(text) {
         Ok(table) => table,
         Err(error) => {
@@ -154,6 +169,7 @@ fn read_file(name: &str, text: &str, found: &mut BTreeMap<&'static str, Found>, 
             return;
         }
     };
+    gateway.read_file((name, text), table.get_ref(), mistakes);
     read_table((name, text), "", table.get_ref(), found, mistakes);
 }
 
@@ -166,6 +182,9 @@ fn read_table(
 ) {
     for (key, value) in table.iter() {
         let name = format!("{prefix}{}", key.get_ref());
+        if matches!(name.as_str(), upstreams::UPSTREAMS | upstreams::ALIASES) {
+            continue;
+        }
         let place = format!("{file}:{}", line_of(source, key.span().start));
         if let DeValue::Table(inner) = value.get_ref() {
             read_table((file, source), &format!("{name}."), inner, found, mistakes);
@@ -190,13 +209,17 @@ fn read_table(
 
 fn read_environment(
     variables: &[(String, String)],
-    found: &mut BTreeMap<&'static str, Found>,
+    (found, gateway): (&mut BTreeMap<&'static str, Found>, &mut FoundUpstreams),
     mistakes: &mut Vec<String>,
 ) -> Vec<(String, String)> {
     let mut limits = Vec::new();
     for (name, value) in variables {
         if name.starts_with(LIMITS) {
             limits.push((name.clone(), value.clone()));
+            continue;
+        }
+        if name.starts_with(upstreams::VARIABLE) {
+            gateway.read_variable(name, value, mistakes);
             continue;
         }
         // For the tests of the project itself.

@@ -97,6 +97,13 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
     },
     Setting {
+        name: "gateway.held_output_tokens",
+        kind: Kind::Count(1, 10_000_000),
+        default: "4096",
+        help: "Tokens of a model's answer that quota is held for where the call gives no bound of its own.",
+        secret: false,
+    },
+    Setting {
         name: "ledger.lanes",
         kind: Kind::Count(1, 64),
         default: "2",

@@ -86,9 +86,7 @@ fn add_cost(headers: &mut HeaderMap, settled: &Settled) {
 }
 
 /// The stream's pieces, each asked for when the client has room for it.
-fn pieces(
-    stream: CallStream,
-) -> impl futures_util::Stream<Item = Result<axum::body::Bytes, app::gateway::BrokenOff>> {
+fn pieces(stream: CallStream) -> impl futures_util::Stream<Item = Result<axum::body::Bytes, app::gateway::BrokenOff>> {
     futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((piece, stream))

@@ -99,6 +99,8 @@ mod tests {
         let mistake = |pairs: &[(&'static str, &'static str)]| told(pairs).err().unwrap();
         assert!(mistake(&[("tollway-metadata", "[]")]).contains("tollway-metadata"));
         assert!(mistake(&[("tollway-agent", "")]).contains("tollway-agent"));
-        assert!(mistake(&[("tollway-account", "acct_1"), ("tollway-external-id", "u")]).contains("name the account once"));
+        assert!(
+            mistake(&[("tollway-account", "acct_1"), ("tollway-external-id", "u")]).contains("name the account once")
+        );
     }
 }

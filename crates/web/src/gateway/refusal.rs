@@ -210,12 +210,8 @@ mod tests {
         };
         assert_eq!(told(AppError::Unauthenticated), (401, "invalid_request_error", "invalid_api_key"));
         assert_eq!(told(AppError::TooLate), (503, "server_error", "too_late"));
-        let limited = AppError::RateLimited {
-            scope: "api".into(),
-            requests: 1,
-            window_seconds: 60,
-            retry_after_seconds: 3,
-        };
+        let limited =
+            AppError::RateLimited { scope: "api".into(), requests: 1, window_seconds: 60, retry_after_seconds: 3 };
         assert_eq!(told(limited), (429, "requests", "rate_limit_exceeded"));
         assert_eq!(told(AppError::invalid("x", "No.")), (400, "invalid_request_error", "invalid_request"));
     }
