@@ -48,6 +48,8 @@ pub struct TestServer {
     pub service_key: String,
     pub account: String,
     pub api_key: String,
+    /// The stand-in model provider, with `/v1`.
+    pub model_url: String,
     folder: PathBuf,
     client: reqwest::Client,
     owns_folder: bool,
@@ -128,6 +130,7 @@ impl TestServer {
             service_key: text("service_key"),
             account: text("account"),
             api_key: text("api_key"),
+            model_url: text("model_url"),
             folder: start.folder.clone(),
             client,
             owns_folder: false,
