@@ -17,7 +17,9 @@ use crate::api::accounts::{create, credits, get as get_one, grant, list, overrid
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
 use crate::api::keys::{account_keys, service_keys};
-use crate::api::usage::{adjust, analytics, check, commit, consume, levels, now, record, release, reserve, reverse};
+use crate::api::usage::{
+    adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
+};
 use crate::api::{authorize, benchmark, clock, noop, subscription};
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
@@ -45,6 +47,7 @@ fn usage() -> Routes {
 fn others() -> Routes {
     OpenApiRouter::new()
         .routes(routes!(release::release))                                        // POST   /api/v1/usage/reservations/{id}/release
+        .routes(routes!(event::get_event))                                        // GET    /api/v1/usage/events/{id}
         .routes(routes!(reverse::reverse))                                        // POST   /api/v1/usage/events/{id}/reverse
         .routes(routes!(create::create_account, list::list_accounts))             // POST   GET    /api/v1/accounts
         .routes(routes!(get_one::get_account, update::update_account))            // GET    PATCH  /api/v1/accounts/{id}

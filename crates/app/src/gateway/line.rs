@@ -113,12 +113,11 @@ mod tests {
     use super::*;
 
     async fn wait_until_waiting(line: &Arc<Line>, count: usize) {
-        loop {
+        let waiting = || {
             let state = line.state.lock();
-            if state.priority.len() + state.others.len() == count {
-                return;
-            }
-            drop(state);
+            state.priority.len() + state.others.len()
+        };
+        while waiting() != count {
             tokio::task::yield_now().await;
         }
     }
@@ -146,8 +145,7 @@ mod tests {
             task.await.expect("no task panics");
         }
         assert_eq!(line.state.lock().free, 1, "the place came back");
-        let order = order.lock().clone();
-        order
+        Arc::into_inner(order).expect("the tasks have ended").into_inner()
     }
 
     #[tokio::test]

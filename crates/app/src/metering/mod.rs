@@ -14,6 +14,7 @@ pub mod pricing;
 pub mod record;
 pub mod reserve;
 pub mod reverse;
+pub mod show_event;
 pub mod usage;
 pub mod work;
 

@@ -8,7 +8,7 @@ use super::balance::{Place, Posting};
 use super::book::{Book, NotLoaded, place, reached};
 use super::command::{Action, Amount, Command, Original};
 use super::credit::{Credit, Draw};
-use super::judge::{Fault, Movement, Side, check_sum, judge, merged};
+use super::judge::{Fault, Movement, Side, check_sum, judge, keep_longer, merged};
 use super::outcome::{Accepted, Crossing, Denial, DenialReason, Event, EventAction, LimitState, Outcome, Refusal};
 use super::reservation::{OnExpiry, Reservation, ReservationState};
 use super::settle::{Settlement, commit, expire, release, with_reservation};
@@ -286,10 +286,37 @@ fn accept(book: &mut Book, command: &Command, mut event: Event, movement: Moveme
     }
     let crossed = note_crossings(book, &postings, event.at)?;
     let limits = states_after(book, command, &postings, event.at)?;
+    let would_deny = would_deny.or_else(|| passed(&limits, &postings));
     event.late = late;
     event.postings = postings;
     event.draws = draws;
     Ok(Outcome::Accepted(Box::new(Accepted { event, limits, crossed, would_deny })))
+}
+
+/// The limit that this went past though nothing held it back: work that was done already, or a limit that warns or
+/// charges. As it stood before; of several the one that holds longest.
+fn passed(limits: &[LimitState], postings: &[Posting]) -> Option<Denial> {
+    let mut found = None;
+    for posting in postings {
+        let place = &posting.place;
+        let requested = posting.used.saturating_add(posting.reserved);
+        let is_here = |limit: &&LimitState| {
+            limit.meter == place.meter
+                && limit.scope == place.scope
+                && limit.scope_id == place.scope_id
+                && limit.window == place.window
+                && limit.start == place.start
+        };
+        let Some(limit) = limits.iter().find(is_here).filter(|_| requested > 0) else { continue };
+        let held = i128::from(limit.used) + i128::from(limit.reserved) - i128::from(limit.credited);
+        if limit.limit.is_some_and(|most| held > i128::from(most)) {
+            let (used, reserved) = (limit.used - posting.used, limit.reserved - posting.reserved);
+            let before = LimitState { used, reserved, credited: limit.credited - posting.credited, ..limit.clone() };
+            let denial = Denial { reason: DenialReason::QuotaExceeded, limit: Some(before), requested };
+            keep_longer(&mut found, denial);
+        }
+    }
+    found
 }
 
 /// Each threshold is reported once a window, and again after the limit has changed.

@@ -182,7 +182,7 @@ fn denial(book: &Book, target: &Target<'_>, requested: i64, at: Timestamp) -> Re
 }
 
 /// Of several limits in the way, the one that stands longest tells the caller how long to wait.
-fn keep_longer(slot: &mut Option<Denial>, denial: Denial) {
+pub(super) fn keep_longer(slot: &mut Option<Denial>, denial: Denial) {
     let resets = |denial: &Denial| denial.limit.as_ref().and_then(|limit| limit.resets_at).unwrap_or(Timestamp::MAX);
     if slot.as_ref().is_none_or(|kept| resets(kept) < resets(&denial)) {
         *slot = Some(denial);

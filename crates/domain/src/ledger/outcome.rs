@@ -26,7 +26,8 @@ pub struct Accepted {
     /// The limits on the meters it moved, as they stand after it.
     pub limits: Vec<LimitState>,
     pub crossed: Vec<Crossing>,
-    /// What would have been denied, where limits are only observed.
+    /// The limit that this went past though nothing held it back: one that observes, warns or charges, or that work done
+    /// before could not be held to.
     pub would_deny: Option<Denial>,
 }
 

@@ -159,6 +159,16 @@ fn unreadable(what: &str, text: &str) -> StorageError {
     StorageError::Unexpected(format!("a ledger row has the {what} {text:?}, which cannot be read"))
 }
 
+/// Whether an event's marks say that it counts in a later window than it occurred in.
+pub fn is_late(flags: i64) -> bool {
+    flags & LATE != 0
+}
+
+/// Whether an event's marks say that it passed a limit.
+pub fn is_over_limit(flags: i64) -> bool {
+    flags & OVER_LIMIT != 0
+}
+
 /// The marks of an event as one integer.
 pub(crate) fn flags(event: &domain::ledger::Event, over_limit: bool) -> i64 {
     let marks = [(event.late, LATE), (event.estimated, ESTIMATED), (event.ignored, IGNORED), (over_limit, OVER_LIMIT)];

@@ -1,7 +1,7 @@
 //! What happens past a limit that does not block: warned, charged up to an amount, or only observed.
 
 use super::account::*;
-use crate::ledger::Action;
+use crate::ledger::{Action, OnExpiry};
 use crate::windows::WindowKind;
 
 #[test]
@@ -56,6 +56,28 @@ fn a_record_passes_a_blocking_limit_and_tells_so() {
     assert_eq!(past.would_deny.and_then(|denial| denial.limit).map(|limit| limit.used), Some(10));
     assert_eq!(account.usage("requests"), (15, 0));
     account.consumes(&[("requests", 1)]).denied();
+}
+
+#[test]
+fn a_limit_that_warns_or_charges_tells_that_it_was_passed() {
+    let limits = [limit("requests", 10).warns(), limit("tokens", 100).charges(500_000_000, 10, None)];
+    let mut account = Account::with(&limits);
+    assert_eq!(account.consumes(&[("requests", 10), ("tokens", 100)]).accepted().would_deny, None);
+    for (meter, used) in [("requests", 10), ("tokens", 100)] {
+        let passed = account.consumes(&[(meter, 1)]).accepted().would_deny.and_then(|denial| denial.limit);
+        assert_eq!(passed.map(|limit| (limit.meter.to_string(), limit.used)), Some((meter.to_owned(), used)));
+    }
+}
+
+#[test]
+fn a_commit_past_the_limit_tells_so() {
+    let mut account = Account::with(&[limit("tokens", 100)]);
+    let held = account.reserves(&[("tokens", 50)], OnExpiry::Release);
+    assert_eq!(account.commits(held, &[("tokens", 100)]).accepted().would_deny, None);
+    let mut account = Account::with(&[limit("tokens", 100)]);
+    let held = account.reserves(&[("tokens", 50)], OnExpiry::Release);
+    let passed = account.commits(held, &[("tokens", 101)]).accepted().would_deny.expect("it went past");
+    assert_eq!(passed.requested, 51);
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cloud_events;
 pub mod commit;
 pub mod consume;
+pub mod event;
 pub mod levels;
 pub mod now;
 pub mod record;

@@ -1,0 +1,7 @@
+//! Model calls through `/v1`, answered by the stand-in provider behind the gateway.
+
+mod caller;
+mod denials;
+mod endings;
+mod limits;
+mod upstreams;
