@@ -30,6 +30,8 @@ pub enum Install {
     Packages(&'static [&'static str]),
     /// The Python packages of `crates/testkit/requirements.txt`, in a virtual environment at [`virtual_environment`].
     Python,
+    /// The packages of `crates/testkit/node/package.json`, in [`node_folder`].
+    Node,
 }
 
 pub const POSTGRES: &str = "PostgreSQL";
@@ -37,6 +39,7 @@ pub const NGINX: &str = "nginx";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
+pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
 
 /// Set to `1` by `cargo xtask test --all`: a test whose part is missing fails instead of being skipped.
 pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
@@ -45,7 +48,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 5] = [
+pub static ALL: [Part; 6] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -81,6 +84,13 @@ pub static ALL: [Part; 5] = [
         install: Install::Python,
         locate: locate_official_clients,
     },
+    Part {
+        name: NODE_CLIENTS,
+        variable: "TOLLWAY_TEST_NODE_CLIENTS",
+        needed_for: "model calls made as a web app makes them",
+        install: Install::Node,
+        locate: locate_node_clients,
+    },
 ];
 
 /// The part with this name.
@@ -90,7 +100,8 @@ pub fn named(name: &str) -> Option<&'static Part> {
 
 impl Part {
     /// Where the part is: its variable first, then the usual places. For PostgreSQL it is the directory of its
-    /// programs, for Python packages without one the Python that has them, for the others the program.
+    /// programs, for Python packages without one the Python that has them, for Node's the folder that they are in, for
+    /// the others the program.
     pub fn find(&self) -> Option<PathBuf> {
         match env::var_os(self.variable) {
             Some(place) if place.is_empty() => None,
@@ -111,6 +122,17 @@ pub fn virtual_environment() -> PathBuf {
     workspace_root().join("target/venv")
 }
 
+/// Where the Node parts are installed.
+pub fn node_folder() -> PathBuf {
+    workspace_root().join("target/node")
+}
+
+/// The folder of the packages, once it has them and there is a Node to run them.
+fn locate_node_clients() -> Option<PathBuf> {
+    locate_program("node")?;
+    Some(node_folder()).filter(|folder| folder.join("node_modules/openai").is_dir())
+}
+
 /// The Python of the virtual environment, once it has both packages.
 fn locate_official_clients() -> Option<PathBuf> {
     let environment = virtual_environment();
@@ -122,7 +144,8 @@ fn locate_official_clients() -> Option<PathBuf> {
     Some(environment.join("bin/python")).filter(|python| has_both && python.is_file())
 }
 
-fn locate_program(name: &str) -> Option<PathBuf> {
+/// A program by its name, in PATH or where the system keeps its servers.
+pub fn locate_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     places.map(|place| place.join(name)).find(|program| program.is_file())

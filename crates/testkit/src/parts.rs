@@ -8,7 +8,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, STRACE};
+use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, STRACE};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -33,6 +33,11 @@ pub fn schemathesis() -> Option<PathBuf> {
 /// The Python that has the packages `openai` and `anthropic`.
 pub fn official_clients() -> Option<PathBuf> {
     part_or_skip(OFFICIAL_CLIENTS)
+}
+
+/// The folder whose `node_modules` has the package `openai`, for `node`.
+pub fn node_clients() -> Option<PathBuf> {
+    part_or_skip(NODE_CLIENTS)
 }
 
 /// The place of the part with this name, one of the constants of the crate `parts`. `None`: return from the test.
@@ -74,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        for find in [postgres, nginx, strace, schemathesis, official_clients] {
+        for find in [postgres, nginx, strace, schemathesis, official_clients, node_clients] {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());
             }

@@ -1,9 +1,9 @@
 //! `--install`: missing parts are installed, what is there is left alone. Debian packages by apt-get, Python packages
-//! into a virtual environment under `target/`.
+//! into a virtual environment and Node packages into a folder under `target/`.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use parts::{Install, Part};
@@ -11,7 +11,8 @@ use parts::{Install, Part};
 use crate::step::{self, step};
 
 pub fn missing_parts() -> Result<(), String> {
-    let python_is_due = python_packages_are_due()?;
+    let python_is_due = is_due(&requirements(), &installed_requirements())?;
+    let node_is_due = is_due(&node_lock(), &installed_node_lock())?;
     let mut packages = BTreeSet::new();
     for part in parts::ALL.iter().filter(|part| part.find().is_none()) {
         if let Install::Packages(names) = part.install {
@@ -21,12 +22,18 @@ pub fn missing_parts() -> Result<(), String> {
     if python_is_due && !python_can_make_environments() {
         packages.insert(&"python3-venv");
     }
+    if node_is_due && ["node", "npm"].iter().any(|name| parts::locate_program(name).is_none()) {
+        packages.extend(&["nodejs", "npm"]);
+    }
     if !packages.is_empty() {
         let names: Vec<&str> = packages.into_iter().copied().collect();
         step(&format!("Install {}", names.join(", ")), || debian_packages(&names))?;
     }
     if python_is_due {
         step("Install Python packages", python_packages)?;
+    }
+    if node_is_due {
+        step("Install Node packages", node_packages)?;
     }
     Ok(())
 }
@@ -36,6 +43,7 @@ pub fn instruction(part: &Part) -> String {
     match part.install {
         Install::Packages(names) => format!("apt-get install {}", names.join(" ")),
         Install::Python => "a virtual environment at target/venv with crates/testkit/requirements.txt".to_owned(),
+        Install::Node => "Node 20 or newer, and in target/node the packages of crates/testkit/node".to_owned(),
     }
 }
 
@@ -64,9 +72,9 @@ fn installed_requirements() -> PathBuf {
     parts::virtual_environment().join("installed-requirements.txt")
 }
 
-fn python_packages_are_due() -> Result<bool, String> {
-    let wanted = fs::read(requirements()).map_err(|error| format!("{}: {error}", requirements().display()))?;
-    Ok(fs::read(installed_requirements()).ok() != Some(wanted))
+fn is_due(wanted: &Path, installed: &Path) -> Result<bool, String> {
+    let wanted = fs::read(wanted).map_err(|error| format!("{}: {error}", wanted.display()))?;
+    Ok(fs::read(installed).ok() != Some(wanted))
 }
 
 fn python_can_make_environments() -> bool {
@@ -80,7 +88,29 @@ fn python_packages() -> Result<(), String> {
     let mut pip = Command::new(environment.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"]).arg(requirements());
     step::run(pip.stdin(Stdio::null()))?;
-    fs::copy(requirements(), installed_requirements())
-        .map(|_| ())
-        .map_err(|error| format!("{}: {error}", installed_requirements().display()))
+    copy(&requirements(), &installed_requirements())
+}
+
+fn node_lock() -> PathBuf {
+    parts::workspace_root().join("crates/testkit/node/package-lock.json")
+}
+
+/// A copy of the lock file whose packages were installed.
+fn installed_node_lock() -> PathBuf {
+    parts::node_folder().join("installed-package-lock.json")
+}
+
+fn node_packages() -> Result<(), String> {
+    let (lock, folder) = (node_lock(), parts::node_folder());
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    copy(&lock.with_file_name("package.json"), &folder.join("package.json"))?;
+    copy(&lock, &folder.join("package-lock.json"))?;
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
+    step::run(npm.stdin(Stdio::null()))?;
+    copy(&lock, &installed_node_lock())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    fs::copy(from, to).map(|_| ()).map_err(|error| format!("{}: {error}", to.display()))
 }

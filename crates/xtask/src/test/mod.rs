@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Fail when a part that some test needs is not installed.
     #[arg(long)]
     all: bool,
-    /// Install missing parts first: Debian packages, and a Python environment under target/.
+    /// Install missing parts first: Debian packages, and Python and Node packages under target/.
     #[arg(long)]
     install: bool,
     /// Run only the tests whose name contains this, and none of the checks before them.
@@ -112,9 +112,14 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_its_cure() {
         let text = describe(&parts::ALL.iter().collect::<Vec<_>>());
-        for expected in
-            ["PostgreSQL", "nginx", "apt-get install strace", "crates/testkit/requirements.txt", "--install"]
-        {
+        for expected in [
+            "PostgreSQL",
+            "nginx",
+            "apt-get install strace",
+            "crates/testkit/requirements.txt",
+            "crates/testkit/node",
+            "--install",
+        ] {
             assert!(text.contains(expected), "{expected} in {text}");
         }
     }
