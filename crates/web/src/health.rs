@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::AppError;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -36,17 +35,16 @@ pub async fn healthz() -> Response {
 /// 503 with the reasons while this node should get no traffic.
 pub async fn readyz(State(state): State<Arc<WebState>>) -> Response {
     let mut reasons = state.readiness.reasons();
-    if !database_answers(&state).await {
-        reasons.push("The database does not answer.");
+    match tokio::time::timeout(DATABASE_TIME, state.app.ledger.may_write()).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => {
+            reasons.push("This node's clock is more than a second from the database's; nothing is counted.")
+        }
+        Ok(Err(_)) | Err(_) => reasons.push("The database does not answer."),
     }
     let ready = reasons.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer::json(status, &Ready { ready, reasons })
-}
-
-async fn database_answers(state: &WebState) -> bool {
-    let asked = state.app.database.read::<_, AppError, _>("ready", |_| Ok(()));
-    matches!(tokio::time::timeout(DATABASE_TIME, asked).await, Ok(Ok(())))
 }
 
 /// Everything that is measured, for Prometheus.

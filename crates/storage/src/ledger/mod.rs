@@ -326,5 +326,11 @@ pub fn sqlite_statements() -> Vec<&'static str> {
 
 /// The batch's own statements on PostgreSQL.
 pub fn postgres_statements() -> Vec<&'static str> {
-    [postgres_loading::STATEMENTS, postgres_writing::STATEMENTS, upkeep::POSTGRES_STATEMENTS].concat()
+    [
+        postgres_loading::STATEMENTS,
+        postgres_writing::STATEMENTS,
+        upkeep::POSTGRES_STATEMENTS,
+        reading::POSTGRES_STATEMENTS,
+    ]
+    .concat()
 }

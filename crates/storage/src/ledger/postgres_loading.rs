@@ -62,9 +62,6 @@ pub(crate) const STATEMENTS: &[&str] = &[
     SELECT_EVENT_EXISTS,
 ];
 
-/// How far this node's clock may be from the database's before it writes no ledger.
-const CLOCK_TOLERANCE_MICROS: i64 = domain::time::MICROS_PER_SECOND;
-
 /// A batch that is ready to be judged.
 pub(super) struct Loaded {
     pub batch: Batch,
@@ -200,7 +197,9 @@ fn check_clock(locked: &[Row], before: Timestamp, shared: &Shared) -> Result<(),
     let offset = shared.clock.offset_micros();
     let database_now = row.integer("database_now")?;
     let (earliest, latest) = (before.micros() - offset, shared.clock.now().micros() - offset);
-    if database_now < earliest - CLOCK_TOLERANCE_MICROS || database_now > latest + CLOCK_TOLERANCE_MICROS {
+    if database_now < earliest - reading::CLOCK_TOLERANCE_MICROS
+        || database_now > latest + reading::CLOCK_TOLERANCE_MICROS
+    {
         let apart = (database_now - latest) / domain::time::MICROS_PER_SECOND;
         let message = format!("this node's clock is {apart} s from the database's; set it right, then it writes again");
         return Err(StorageError::Unavailable(message).into());

@@ -32,6 +32,13 @@ const SELECT_KEY: &str = "SELECT event_id FROM ledger_keys WHERE account_id = $1
 pub(crate) const STATEMENTS: &[&str] =
     &[SELECT_BALANCE, SELECT_EXPIRED, SELECT_NEXT_EXPIRY, SELECT_CREDIT, SELECT_EVENT, SELECT_KEY];
 
+const SELECT_NOW: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS database_now";
+
+pub(crate) const POSTGRES_STATEMENTS: &[&str] = &[SELECT_NOW];
+
+/// How far this node's clock may be from the database's before it writes no ledger.
+pub(crate) const CLOCK_TOLERANCE_MICROS: i64 = domain::time::MICROS_PER_SECOND;
+
 /// How an account stands at one moment.
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -50,6 +57,21 @@ pub enum Freshness {
 }
 
 impl Ledger {
+    /// Asks the database for a sign of life, and whether this node's clock is near enough to its own to write. On SQLite
+    /// there is one clock.
+    pub async fn may_write(&self) -> Result<bool, StorageError> {
+        let before = self.shared.clock.now();
+        let read = |tx: &mut Tx<'_>| match tx.is_postgres() {
+            true => tx.query_optional(SELECT_NOW, &[])?.map(|row| row.integer("database_now")).transpose(),
+            false => Ok(None),
+        };
+        let database_now = self.database.read("may_write", read).await?;
+        let offset = self.shared.clock.offset_micros();
+        let (earliest, latest) = (before.micros() - offset, self.shared.clock.now().micros() - offset);
+        let nearest = (earliest - CLOCK_TOLERANCE_MICROS)..=(latest + CLOCK_TOLERANCE_MICROS);
+        Ok(database_now.is_none_or(|now| nearest.contains(&now)))
+    }
+
     /// What judges an account, known within a second. `Ok(None)`: there is no such account.
     pub async fn terms(&self, account: AccountId) -> Result<Option<Arc<Terms>>, StorageError> {
         let now = self.shared.clock.now();

@@ -165,3 +165,17 @@ async fn a_node_that_is_gone_leaves_no_connection_behind() {
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("connections end with their node");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_clock_is_wrong_writes_nothing_and_says_so() {
+    let Some((_place, first, second, account)) = two_nodes().await else { return };
+    assert!(first.ledger.may_write().await.unwrap() && second.ledger.may_write().await.unwrap());
+    let ahead = second.clock.now().plus_micros(5 * domain::time::MICROS_PER_SECOND);
+    second.clock.not_before(ahead);
+    assert!(!second.ledger.may_write().await.unwrap());
+    let refused = second.asking(second.consuming(account, 1)).await.unwrap();
+    assert!(refused.as_ref().is_err_and(|error| error.to_string().contains("clock")), "{refused:?}");
+    assert!(first.ledger.may_write().await.unwrap());
+    assert!(is_accepted(&first.asking(first.consuming(account, 1)).await.unwrap()));
+    assert_eq!(first.usage(account).await, (1, 0));
+}

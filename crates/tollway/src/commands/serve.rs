@@ -63,13 +63,13 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     } else {
         tracing::info!(url = %app.settings.public_url, listen = %config.listen, "ready");
     }
-    serve(app, listener, arguments.benchmark, stopped).await
+    serve(app, listener, (arguments.benchmark, config.shutdown_delay), stopped).await
 }
 
 async fn serve(
     app: App,
     listener: TcpListener,
-    benchmark: bool,
+    (benchmark, shutdown_delay): (bool, Duration),
     stopped: impl Future<Output = ()>,
 ) -> Result<ExitCode, String> {
     let jobs = app::jobs::start(app.clone());
@@ -79,8 +79,9 @@ async fn serve(
     let readiness = state.readiness.clone();
     let stop = async move {
         stopped.await;
-        tracing::info!("stopping: no new connections, finishing what is under way");
         readiness.drain();
+        tokio::time::sleep(shutdown_delay).await;
+        tracing::info!("stopping: no new connections, finishing what is under way");
     };
     web::serve(listener, web::router(Arc::new(state)), stop).await;
     app.gateway.open_calls().settled(SETTLING_TIME).await;

@@ -33,6 +33,7 @@ pub struct Config {
     pub auto_create_accounts: bool,
     pub json_logs: bool,
     pub log_level: String,
+    pub shutdown_delay: Duration,
     pub ledger: LedgerSettings,
     pub gateway: GatewaySettings,
     /// Settings that override limits of plans, by variable.
@@ -119,6 +120,7 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
         auto_create_accounts: text("auto_create_accounts") == "true",
         json_logs: text("log") == "json",
         log_level: text("log_level"),
+        shutdown_delay: Duration::from_secs(count("shutdown_delay_seconds")),
         ledger: LedgerSettings {
             queue_capacity: count("ledger.queue") as usize,
             remembered_accounts: count("ledger.remembered_accounts") as usize,

@@ -97,6 +97,13 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
     },
     Setting {
+        name: "shutdown_delay_seconds",
+        kind: Kind::Count(0, 300),
+        default: "0",
+        help: "How long requests are still taken after the server was told to stop, while `/readyz` says no, so that a load balancer looks elsewhere first.",
+        secret: false,
+    },
+    Setting {
         name: "gateway.held_output_tokens",
         kind: Kind::Count(1, 10_000_000),
         default: "4096",

@@ -42,6 +42,19 @@ fn terminate(process_id: u32) {
 }
 
 #[tokio::test]
+async fn told_to_stop_it_is_not_ready_before_it_stops_answering() {
+    let mut site = Site::on(Engine::Sqlite);
+    site.environment.push(("TOLLWAY_SHUTDOWN_DELAY_SECONDS".into(), "2".into()));
+    let mut server = site.start();
+    let customer = Customer::new(&server, "balanced");
+    customer.consume(1).await.expect(200);
+    terminate(server.process_id());
+    until("it says that it is not ready", async || server.get("/readyz").await.status == 503).await;
+    customer.consume(1).await.expect(200);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[tokio::test]
 async fn everything_is_there_after_a_restart() {
     for engine in Engine::all() {
         let site = Site::on(engine);
