@@ -60,12 +60,24 @@ fn listed(kind: ApiKind, models: &[CallableModel]) -> serde_json::Value {
     }
 }
 
-/// When a model was made is not known here.
+/// When a model was made and what it can do is not known here. Anthropic's clients want every field.
 fn shown(kind: ApiKind, CallableModel { name, provider }: &CallableModel) -> serde_json::Value {
     match kind {
         ApiKind::OpenAi => json!({ "id": name, "object": "model", "created": 0, "owned_by": provider }),
         ApiKind::Anthropic => {
-            json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
+            json!({
+                "type": "model",
+                "id": name,
+                "display_name": name,
+                "created_at": "1970-01-01T00:00:00Z",
+                "lifecycle": "active",
+                "deprecated_at": null,
+                "retires_at": null,
+                "capabilities": null,
+                "line": null,
+                "max_input_tokens": null,
+                "max_tokens": null,
+            })
         }
     }
 }

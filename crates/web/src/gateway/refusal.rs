@@ -15,6 +15,8 @@ use crate::problem::{self, Failure, Place};
 
 /// Tells the providers' own clients whether trying again can help.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Where Anthropic's clients look for the request's id; OpenAI's look where it always is.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// Why a call was not answered.
 pub enum Refused {
@@ -61,6 +63,9 @@ pub async fn write(app: &App, kind: ApiKind, refused: &Refused, parts: &Parts) -
     let headers = response.headers_mut();
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if helps_to_retry(&told) { "true" } else { "false" }));
     if let Ok(id) = HeaderValue::from_str(&request_id) {
+        if kind == ApiKind::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+        }
         headers.insert(REQUEST_ID, id);
     }
     match refused {
