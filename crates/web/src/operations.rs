@@ -14,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 use domain::ids::Kind;
 use tracing::Instrument;
 
-use crate::WebState;
 use crate::headers::REQUEST_ID;
 use crate::problem::{self, EdgeError, Failure, Place};
+use crate::{WebState, gateway};
 
 /// The longest that any request may take, but a model call.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -76,10 +76,14 @@ pub async fn operate(State(state): State<Arc<WebState>>, mut request: Request, n
         status = tracing::field::Empty,
         duration_ms = tracing::field::Empty,
     );
-    let longest = if uri.path().starts_with(GATEWAY) { LONGEST_MODEL_CALL } else { LONGEST };
+    let of_gateway = uri.path().starts_with(GATEWAY).then(|| gateway::kind_of_client(request.headers()));
+    let longest = if of_gateway.is_some() { LONGEST_MODEL_CALL } else { LONGEST };
     let response = answered(next.run(request), longest).instrument(span.clone()).await;
     let place = Place { path: uri.path(), request_id: id.as_str() };
-    let mut response = span.in_scope(|| problem::finish(response, &state.app, place));
+    let mut response = span.in_scope(|| match of_gateway {
+        Some(kind) => gateway::finish(response, &state.app, kind, place),
+        None => problem::finish(response, &state.app, place),
+    });
     secure(response.headers_mut(), uri.path());
     response.headers_mut().insert(REQUEST_ID, id.0.clone());
     let (status, took) = (response.status(), started.elapsed());

@@ -10,6 +10,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// The same as the server's: what the benchmark compares it with is not slower for its memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Development commands of Tollway")]
 struct Arguments {
@@ -25,7 +29,7 @@ enum Command {
     Tidy,
     /// Start a temporary PostgreSQL server for tests that are run by hand, and keep it until Ctrl-C.
     Postgres,
-    /// Measure the server beside its own no-op, and print ratios.
+    /// Measure the server beside its own no-op, or its gateway beside others, and print ratios.
     Bench(bench::Arguments),
 }
 

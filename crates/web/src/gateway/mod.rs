@@ -10,14 +10,25 @@ mod limit_headers;
 mod models;
 mod refusal;
 
+pub use refusal::finish;
+
 use std::sync::Arc;
 
-use app::gateway::Endpoint;
+use app::gateway::{ApiKind, Endpoint};
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::routing::{MethodRouter, get, post};
 
 use crate::WebState;
+
+/// Anthropic's clients say which version they speak.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
+/// Whose client asks, where the address does not tell.
+pub fn kind_of_client(headers: &HeaderMap) -> ApiKind {
+    if headers.contains_key(ANTHROPIC_VERSION) { ApiKind::Anthropic } else { ApiKind::OpenAi }
+}
 
 /// The addresses that a client of a model provider knows.
 #[rustfmt::skip]

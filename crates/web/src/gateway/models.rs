@@ -9,17 +9,14 @@ use axum::response::Response;
 use domain::name::Name;
 use serde_json::json;
 
-use super::context;
 use super::refusal::{self, Refused};
+use super::{context, kind_of_client};
 use crate::extract::caller::authenticate;
 use crate::{WebState, answer};
 
-/// Anthropic's clients say which version they speak.
-const ANTHROPIC_VERSION: &str = "anthropic-version";
-
 pub async fn list(State(state): State<Arc<WebState>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let kind = kind(&parts);
+    let kind = kind_of_client(&parts.headers);
     match callable(&state, &parts.headers).await {
         Ok(models) => answer::ok(&listed(kind, &models)),
         Err(refused) => refusal::write(&state.app, kind, &refused, &parts).await,
@@ -28,7 +25,7 @@ pub async fn list(State(state): State<Arc<WebState>>, request: Request) -> Respo
 
 pub async fn one(State(state): State<Arc<WebState>>, Path(name): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let kind = kind(&parts);
+    let kind = kind_of_client(&parts.headers);
     let found = callable(&state, &parts.headers).await.and_then(|models| {
         let found = models.into_iter().find(|model| model.name.as_str() == name);
         found.ok_or_else(|| CallError::ModelNotFound(Name::new(&name)).into())
@@ -37,10 +34,6 @@ pub async fn one(State(state): State<Arc<WebState>>, Path(name): Path<String>, r
         Ok(model) => answer::ok(&shown(kind, &model)),
         Err(refused) => refusal::write(&state.app, kind, &refused, &parts).await,
     }
-}
-
-fn kind(parts: &axum::http::request::Parts) -> ApiKind {
-    if parts.headers.contains_key(ANTHROPIC_VERSION) { ApiKind::Anthropic } else { ApiKind::OpenAi }
 }
 
 async fn callable(state: &WebState, headers: &axum::http::HeaderMap) -> Result<Vec<CallableModel>, Refused> {
@@ -60,12 +53,24 @@ fn listed(kind: ApiKind, models: &[CallableModel]) -> serde_json::Value {
     }
 }
 
-/// When a model was made is not known here.
+/// When a model was made and what it can do is not known here. Anthropic's clients want every field.
 fn shown(kind: ApiKind, CallableModel { name, provider }: &CallableModel) -> serde_json::Value {
     match kind {
         ApiKind::OpenAi => json!({ "id": name, "object": "model", "created": 0, "owned_by": provider }),
         ApiKind::Anthropic => {
-            json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
+            json!({
+                "type": "model",
+                "id": name,
+                "display_name": name,
+                "created_at": "1970-01-01T00:00:00Z",
+                "lifecycle": "active",
+                "deprecated_at": null,
+                "retires_at": null,
+                "capabilities": null,
+                "line": null,
+                "max_input_tokens": null,
+                "max_tokens": null,
+            })
         }
     }
 }

@@ -15,6 +15,11 @@ use crate::problem::{self, Failure, Place};
 
 /// Tells the providers' own clients whether trying again can help.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Where Anthropic's clients look for the request's id; OpenAI's look where it always is.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The account is named by a header here, not by a field.
+const ACCOUNT_NOT_NAMED: &str =
+    "A service key acts for many accounts: name one with the header Tollway-Account or Tollway-External-Id.";
 
 /// Why a call was not answered.
 pub enum Refused {
@@ -50,22 +55,40 @@ struct Told {
 
 /// Writes the error in the form of the endpoint.
 pub async fn write(app: &App, kind: ApiKind, refused: &Refused, parts: &Parts) -> Response {
-    let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default();
+    let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
+    written(app, kind, refused, Place { path: parts.uri.path(), request_id })
+}
+
+/// Writes the failure that a response carries, if any: no endpoint at the address, or one that broke.
+pub fn finish(response: Response, app: &App, kind: ApiKind, place: Place<'_>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Some(failure) = parts.extensions.remove::<Failure>() else { return Response::from_parts(parts, body) };
+    let mut response = written(app, kind, &Refused::Edge(failure), place);
+    // The methods that are allowed.
+    response.headers_mut().extend(parts.headers);
+    response
+}
+
+fn written(app: &App, kind: ApiKind, refused: &Refused, place: Place<'_>) -> Response {
+    let request_id = place.request_id;
     let told = told(refused);
     let error = match refused {
         Refused::Edge(failure) => failure.app_error(),
         Refused::Call(_) => None,
     };
-    let body = Body { app, kind, told: &told, error, request_id: &request_id };
+    let body = Body { app, kind, told: &told, error, request_id };
     let mut response = answer::json(told.status, &body);
     let headers = response.headers_mut();
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if helps_to_retry(&told) { "true" } else { "false" }));
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        if kind == ApiKind::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+        }
         headers.insert(REQUEST_ID, id);
     }
     match refused {
         Refused::Edge(failure) => {
-            problem::log(failure, Place { path: parts.uri.path(), request_id: &request_id });
+            problem::log(failure, place);
             problem::add_headers(headers, failure, app);
         }
         Refused::Call(CallError::Saturated { retry_after_seconds }) => {
@@ -128,7 +151,11 @@ fn told_of_failure(failure: &Failure) -> Told {
         Some(AppError::FeatureNotInPlan { model: true, .. }) => Some("model".into()),
         _ => None,
     };
-    Told { status, kind, code, message: failure.to_string(), param }
+    let message = match failure.app_error() {
+        Some(AppError::AccountNotNamed) => ACCOUNT_NOT_NAMED.to_owned(),
+        _ => failure.to_string(),
+    };
+    Told { status, kind, code, message, param }
 }
 
 fn status_of(status: u16) -> StatusCode {

@@ -3,12 +3,17 @@
 //! Everything is measured in one run on one machine and told as ratios. Each figure is measured between two
 //! measurements of the no-op, so that a machine that speeds up or slows down meanwhile does not change the ratio.
 
+mod connection;
+mod gateway;
 mod load;
+mod process;
 mod profile;
 mod server;
 
+use std::path::Path;
 use std::time::Duration;
 
+use connection::Target;
 use load::{Body, Measured, Stretch};
 use parts::cluster::Cluster;
 use profile::Profile;
@@ -18,7 +23,10 @@ const CONNECTIONS: u64 = 64;
 const HOT_LIMIT: u64 = 2_000;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Seconds for each figure.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -42,13 +50,40 @@ pub struct Arguments {
     profile: bool,
 }
 
+#[derive(clap::Subcommand)]
+enum Other {
+    /// Measure the gateway beside direct calls, a proxy that does nothing else, and other gateways.
+    Gateway(gateway::Arguments),
+    /// Serve the stand-in for a model provider.
+    #[command(hide = true)]
+    StandIn(gateway::Listen),
+    /// Serve a proxy that does nothing but forward.
+    #[command(hide = true)]
+    Floor(gateway::Floor),
+}
+
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let built = std::process::Command::new("cargo").args(["build", "--release", "--package", "tollway"]).status();
-    if !built.is_ok_and(|status| status.success()) {
-        return Err("The server could not be built.".into());
+    match &arguments.other {
+        Some(Other::Gateway(arguments)) => gateway::run(arguments),
+        Some(Other::StandIn(listen)) => gateway::stand_in(listen),
+        Some(Other::Floor(floor)) => floor.run(),
+        None => compare(arguments),
     }
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+}
+
+/// Builds a package as it is released.
+fn build(package: &str) -> Result<(), String> {
+    let built = std::process::Command::new("cargo").args(["build", "--release", "--package", package]).status();
+    if built.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{package} could not be built.")) }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
+}
+
+fn compare(arguments: &Arguments) -> Result<(), String> {
+    build("tollway")?;
+    let runtime = runtime()?;
     println!("| database | what | per second | of the no-op | p50 ms | p99 ms |");
     println!("| --- | --- | ---: | ---: | ---: | ---: |");
     if !arguments.postgres_only {
@@ -74,8 +109,8 @@ struct Bench<'a> {
 }
 
 async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Result<(), String> {
-    let server = Server::start(url)?;
-    let idle_mb = server.memory_mb();
+    let server = Server::start(Path::new(server::BINARY), url, &[])?;
+    let idle_mb = server.process.memory_mb();
     let stretch =
         Stretch { connections: CONNECTIONS, duration: Duration::from_secs(arguments.seconds), requests: u64::MAX };
     let seed =
@@ -100,7 +135,7 @@ async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Re
     }
     println!(
         "| {database} | memory when ready / after the run | {idle_mb:.0} MB / {:.0} MB | | | |",
-        server.memory_mb()
+        server.process.memory_mb()
     );
     Ok(())
 }
@@ -127,7 +162,8 @@ impl Bench<'_> {
     }
 
     async fn post(&self, path: &str, body: Body<'_>, stretch: Stretch) -> Result<Measured, String> {
-        let measured = load::post(&self.server.address, &self.server.service_key, path, body, stretch).await?;
+        let target = Target::new(&self.server.address, &self.server.service_key, path);
+        let measured = load::post(&target, body, stretch).await?;
         if measured.failed > 0 {
             return Err(format!("{path}: {} answers were neither accepted nor denied", measured.failed));
         }
@@ -168,7 +204,7 @@ impl Bench<'_> {
         let after = self.no_op().await?;
         print_row(self.database, what, &measured, measured.rate() / ((before.rate() + after.rate()) / 2.0));
         if self.arguments.profile
-            && let Some(profile) = Profile::start(self.server.process())
+            && let Some(profile) = Profile::start(self.server.process.id())
         {
             self.post(path, body, self.stretch).await?;
             println!("| {} | its time: {} | | | | |", self.database, profile.end()?);

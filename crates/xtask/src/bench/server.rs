@@ -1,68 +1,59 @@
 //! The server under measurement: the release binary, started as an operator would, on a fresh database.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::load::Connection;
+use super::connection::{Connection, Target};
+use super::process::Process;
+
+/// Where `cargo build --release` leaves it.
+pub const BINARY: &str = "target/release/tollway";
 
 /// A running server, ended when dropped.
 pub struct Server {
-    child: Child,
+    pub process: Process,
     pub address: String,
     pub service_key: String,
+    /// The demo customer, and a key of its own.
+    pub account: String,
+    pub api_key: String,
     folder: PathBuf,
 }
 
 impl Server {
-    /// Starts `tollway serve --dev` on this database, or on a fresh SQLite file.
-    pub fn start(database: Option<&str>) -> Result<Self, String> {
+    /// Starts `tollway serve --dev` on this database, or on a fresh SQLite file, with further settings.
+    pub fn start(binary: &Path, database: Option<&str>, settings: &[(&str, &str)]) -> Result<Self, String> {
         let folder = PathBuf::from("target/bench").join(format!("data-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-        let mut command = Command::new("target/release/tollway");
+        let mut command = Command::new(binary);
         command.args(["serve", "--dev", "--json", "--benchmark", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&folder);
         if let Some(database) = database {
             command.args(["--database", database]);
         }
-        let mut child =
-            command.stdout(Stdio::piped()).spawn().map_err(|error| format!("target/release/tollway: {error}"))?;
-        let mut line = String::new();
-        let output = child.stdout.take().ok_or("the server has no output")?;
-        BufReader::new(output).read_line(&mut line).map_err(|error| error.to_string())?;
+        command.envs(settings.iter().copied());
+        let (process, line) = Process::start_and_read(&command)?;
         let text =
             |name: &str| text_of(&line, name).ok_or_else(|| format!("the server did not say its {name}: {line}"));
         let address = text("url")?.trim_start_matches("http://").to_owned();
-        let service_key = text("service_key")?;
-        Ok(Self { child, address, service_key, folder })
+        let (service_key, account, api_key) = (text("service_key")?, text("account")?, text("api_key")?);
+        Ok(Self { process, address, service_key, account, api_key, folder })
     }
 
     /// One request outside the measurement.
     pub async fn post(&self, path: &str, body: &str) -> Result<String, String> {
-        let mut connection = Connection::open(&self.address, &self.service_key, path).await?;
-        let status = connection.post(body).await?;
+        let mut connection = Connection::open(&Target::new(&self.address, &self.service_key, path)).await?;
+        let status = connection.post(body).await?.status;
         match status {
             200..=299 => Ok(connection.body()),
             _ => Err(format!("{path}: {status} {}", connection.body())),
         }
     }
-
-    pub fn process(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Memory in use by the server, in megabytes.
-    pub fn memory_mb(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.end();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -133,6 +133,9 @@ mod tests {
             assert!(check_text(text)[0].contains("web and sandbox"), "{text}");
             assert!(check_files(&[("crates/web/src/a.rs", text), ("crates/sandbox/src/a.rs", text)]).is_empty());
         }
+        let of_xtask =
+            |file: &str| check_files(&[(&format!("crates/xtask/src/bench/gateway/{file}"), "use axum::Router;")]);
+        assert_eq!((of_xtask("floor.rs").len(), of_xtask("mod.rs").len()), (0, 1));
         assert_eq!(check_text("use ::{axum::Router, std::fmt};").len(), 1);
         assert!(check_text("use crate::axum::Router;").is_empty());
     }
