@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 
 use super::memory::ReadTicket;
 use super::plan_book::PlanBook;
-use super::{CallerKey, Ledger, LedgerError, Shared, rows, terms};
+use super::{CallerKey, Ledger, LedgerError, Shared, redo, rows, terms};
 use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
@@ -136,10 +136,61 @@ impl Ledger {
         needed: impl Fn(&Book) -> Vec<Place> + Send + Sync + 'static,
     ) -> Result<Option<Book>, StorageError> {
         let plans = self.plans().await?.ok_or_else(no_catalog)?;
-        let ticket = self.shared.memory.ticket(account);
-        let shared = self.shared.clone();
-        let read = move |tx: &mut Tx<'_>| load_book(tx, (&shared, ticket), &plans, (account, now), &needed);
-        self.database.read("read_account_usage", read).await
+        let reading = Arc::new(Reading { shared: self.shared.clone(), plans, account, now, needed });
+        let by_reader = reading.clone();
+        let read = move |tx: &mut Tx<'_>| by_reader.run(tx, By::Reader);
+        match self.database.read("read_account_usage", read).await? {
+            Read::Book(book) => Ok(book.map(|book| *book)),
+            Read::Behind => {
+                let read = move |tx: &mut Tx<'_>| match reading.run(tx, By::Writer)? {
+                    Read::Book(book) => Ok(book.map(|book| *book)),
+                    Read::Behind => Err(StorageError::Unexpected("the writer is behind itself".into())),
+                };
+                self.database.write("read_account_usage", read).await
+            }
+        }
+    }
+}
+
+/// One account's book, to be read from the database.
+struct Reading<N> {
+    shared: Arc<Shared>,
+    plans: Arc<PlanBook>,
+    account: AccountId,
+    now: Timestamp,
+    needed: N,
+}
+
+/// On SQLite the writer alone knows what the tables lack, so that it reads what the readers cannot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Reader,
+    Writer,
+}
+
+enum Read {
+    Book(Option<Box<Book>>),
+    /// The tables lack something of the account.
+    Behind,
+}
+
+impl<N: Fn(&Book) -> Vec<Place>> Reading<N> {
+    fn run(&self, tx: &mut Tx<'_>, by: By) -> Result<Read, StorageError> {
+        let ticket = self.shared.memory.ticket(self.account);
+        if by == By::Reader && !tx.is_postgres() && self.is_behind(tx)? {
+            return Ok(Read::Behind);
+        }
+        load_book(tx, self, by, ticket).map(|book| Read::Book(book.map(Box::new)))
+    }
+
+    /// Whether the tables lack something of the account as this transaction sees them. The first thing it reads: when the
+    /// log then ends where it ended a moment before, when nothing of the account waited, nothing can have come between.
+    fn is_behind(&self, tx: &mut Tx<'_>) -> Result<bool, StorageError> {
+        let log_end = self.shared.unwritten.log_ends().map(|(_, last)| last);
+        if self.shared.unwritten.has(self.account) {
+            return Ok(true);
+        }
+        Ok(redo::last_row(tx)? != log_end)
     }
 }
 
@@ -162,13 +213,14 @@ fn remembered(
     places.iter().all(|place| book.has_balance(place)).then_some(book)
 }
 
-fn load_book(
+fn load_book<N: Fn(&Book) -> Vec<Place>>(
     tx: &mut Tx<'_>,
-    (shared, ticket): (&Shared, ReadTicket),
-    plans: &PlanBook,
-    (account, now): (AccountId, Timestamp),
-    needed: &impl Fn(&Book) -> Vec<Place>,
+    reading: &Reading<N>,
+    by: By,
+    ticket: ReadTicket,
 ) -> Result<Option<Book>, StorageError> {
+    let Reading { shared, plans, account, now, needed } = reading;
+    let (account, now) = (*account, *now);
     let Some(terms) = terms::load(tx, plans, account, now)? else { return Ok(None) };
     let mut book = Book::new(account, Arc::new(terms));
     let credits = tx.query(terms::SELECT_CREDITS, &[account.into()])?;
@@ -182,7 +234,8 @@ fn load_book(
         places.extend(holds.into_iter().map(|hold| hold.place));
     }
     for place in places {
-        let balance = load_balance(tx, account, &place)?;
+        let waiting = if by == By::Writer { shared.unwritten.balance(account, &place) } else { None };
+        let balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
         book.load_balance(place, balance);
     }
     shared.memory.publish_read(ticket, &book, next_expiry, now);

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::batch::Batch;
 use super::plan_book::PlanBook;
 use super::sqlite_writing::{fill_replays, write};
+use super::write_back::agree_with_log;
 use super::{Answer, CallerKey, LedgerError, Pending, Request, Shared, reading, reservations, terms};
 use crate::StorageError;
 use crate::sqlite::in_transaction;
@@ -63,6 +64,9 @@ pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<P
         Err(error) => {
             tracing::error!(%error, "a batch was not committed");
             shared.memory.forget_all();
+            if let Err(error) = agree_with_log(connection, &shared.unwritten) {
+                tracing::error!(%error, "the ledger's redo log could not be compared with what waits");
+            }
             for pending in waiting {
                 answer(pending, Err(StorageError::Unavailable(error.to_string()).into()));
             }
@@ -89,17 +93,19 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let at = shared.clock.now();
     let mut batch = Batch::default();
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
-    let answers = in_transaction(connection, || {
+    let (answers, done) = in_transaction(connection, || {
         let plans = plans(connection, shared)?;
         let mut loader = Loader { connection, shared, plans: &plans, at, batch: &mut batch, expiries: &mut expiries };
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(loader.run(request)?);
         }
-        write(connection, shared, &mut batch, &mut expiries)?;
+        let done = write(connection, shared, &mut batch, &mut expiries)?;
         fill_replays(connection, requests, &mut answers)?;
-        Ok::<_, StorageError>(answers)
+        Ok::<_, StorageError>((answers, done))
     })?;
+    // Before memory: whoever reads an account from the tables because memory lost it finds here what they lack.
+    shared.unwritten.committed(done);
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
         shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
@@ -249,7 +255,10 @@ impl Loader<'_> {
         let account_text = account.to_string();
         for place in places {
             if !book.has_balance(&place) {
-                let balance = load_balance(connection, &account_text, &place)?;
+                let balance = match self.shared.unwritten.balance(account, &place) {
+                    Some(waiting) => waiting,
+                    None => load_balance(connection, &account_text, &place)?,
+                };
                 book.load_balance(place, balance);
             }
         }
