@@ -104,6 +104,12 @@ impl Waiting {
         }
     }
 
+    pub fn has(&self, account: AccountId) -> bool {
+        let balance = self.balances.range(lowest_balance(account)..).next();
+        let day = self.days.range(lowest_day(account)..).next();
+        balance.is_some_and(|((of, _), _)| *of == account) || day.is_some_and(|((of, ..), _)| *of == account)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.balances.is_empty() && self.days.is_empty()
     }

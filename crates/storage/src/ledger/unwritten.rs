@@ -106,10 +106,13 @@ impl Unwritten {
 
     /// Whether the tables lack something of an account. What was acknowledged before and does not wait is in them.
     pub fn has(&self, account: AccountId) -> bool {
+        self.state.lock().waiting.has(account)
+    }
+
+    /// The log's last row, and whether something of the account waits as of it.
+    pub fn stands(&self, account: AccountId) -> (Option<i64>, bool) {
         let state = self.state.lock();
-        let balance = first_from(&state.waiting.balances, &lowest_balance(account));
-        let day = first_from(&state.waiting.days, &lowest_day(account));
-        balance.is_some_and(|(of, _)| *of == account) || day.is_some_and(|(of, ..)| *of == account)
+        (state.log.back().map(|(id, _)| *id), state.waiting.has(account))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -229,10 +232,6 @@ fn next<K: Ord + Clone, V: Copy>(
 ) -> Vec<(K, V)> {
     let range = waiting.range((from, Bound::Unbounded));
     range.take(rows).take_while(|(key, _)| belongs(key)).map(|(key, value)| (key.clone(), *value)).collect()
-}
-
-fn first_from<'m, K: Ord, V>(waiting: &'m BTreeMap<K, V>, from: &K) -> Option<&'m K> {
-    waiting.range((Bound::Included(from), Bound::Unbounded)).next().map(|(key, _)| key)
 }
 
 #[cfg(test)]

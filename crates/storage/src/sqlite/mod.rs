@@ -46,7 +46,8 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
     writer.pragma_update(None, "journal_mode", "WAL")?;
     writer.pragma_update(None, "synchronous", "FULL")?;
     writer.pragma_update(None, "wal_autocheckpoint", 8_000)?;
-    writer.pragma_update(None, "cache_size", -65_536)?;
+    // In KiB. No more than that: when pages were split, SQLite walks over the whole cache at the end of a transaction.
+    writer.pragma_update(None, "cache_size", -16_384)?;
     prepare(&writer)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let readers = (0..READERS)
