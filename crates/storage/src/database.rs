@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use domain::ids::AccountId;
 use parking_lot::RwLock;
 
 use crate::StorageError;
-use crate::ledger::{Ledger, LedgerSettings, Shared, queue::Queue};
+use crate::ledger::{Ledger, LedgerSettings, Shared, queue::Queue, write_back};
 use crate::postgres::Postgres;
 use crate::sqlite::{self, Sqlite};
 use crate::tx::{Changed, Tx};
@@ -79,8 +80,9 @@ impl Database {
                 let opened = sqlite::open(path)?;
                 migrations::migrate_sqlite(&opened.writer, shared.clock.now())?;
                 shared.start_after(&opened.writer)?;
+                write_back::recover(&opened.writer, &shared.unwritten)?;
                 let queue = Arc::new(Queue::new(settings.queue_capacity));
-                let (sqlite, writer) = Sqlite::new(opened, queue.clone());
+                let (sqlite, writer) = Sqlite::new(opened, queue.clone(), shared.unwritten.clone());
                 sqlite::writer::start(writer, queue, shared.clone())?;
                 Self { engine: Arc::new(Engine::Sqlite(sqlite)), listeners }
             }
@@ -141,6 +143,26 @@ impl Database {
                 self.listeners.tell(&changed);
                 Ok(value)
             }
+        }
+    }
+
+    /// Writes everything to `balances` and `usage_daily` that the ledger has left in its redo log, so that the tables alone
+    /// say how things stand. Nothing to do on PostgreSQL.
+    ///
+    /// # Errors
+    /// When the disk is full, say: then nothing is lost, and the tables stay behind.
+    pub async fn write_back(&self) -> Result<(), StorageError> {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) if !sqlite.unwritten.is_empty() => sqlite.write_back(None).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Does the same for one account. Whoever reads `balances` or `usage_daily` does this first, and then begins to read.
+    pub async fn write_back_of(&self, account: AccountId) -> Result<(), StorageError> {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) if sqlite.unwritten.has(account) => sqlite.write_back(Some(account)).await,
+            _ => Ok(()),
         }
     }
 

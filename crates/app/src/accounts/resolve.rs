@@ -1,8 +1,6 @@
 //! Which account a request means.
 
 use domain::ids::AccountId;
-use storage::Tx;
-use storage::records::accounts;
 
 use super::create_account::{NewAccount, insert};
 use crate::{AccountRef, App, AppError};
@@ -23,11 +21,9 @@ pub async fn resolve(app: &App, account: &AccountRef) -> Result<Option<AccountId
         return Ok(None);
     }
     let ticket = app.account_names.ticket();
-    let wanted = external_id.clone();
-    let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(accounts::by_external_id(tx, &wanted)?) };
-    let Some(found) = app.database.read("resolve_account", read).await? else { return Ok(None) };
-    app.account_names.put(ticket, external_id, found.id);
-    Ok(Some(found.id))
+    let Some(account) = app.ledger.account_named(external_id).await? else { return Ok(None) };
+    app.account_names.put(ticket, external_id, account);
+    Ok(Some(account))
 }
 
 /// As [`resolve`]; an external id that is new makes its account, where the settings say so.

@@ -72,6 +72,7 @@ pub async fn analytics(
     caller.must_have_scope("usage:read")?;
     let account = caller.account(app, account).await?;
     let days = query.days()?;
+    app.database.write_back_of(account).await?;
     let mut found =
         app.database.read::<_, StorageError, _>("usage_analytics", move |tx| read(tx, account, days)).await?;
     found.by_user = grouped(scoped_usage(app, account, LimitScope::Member, days).await?);

@@ -58,6 +58,9 @@ pub(crate) struct ReadTicket {
     version: u64,
 }
 
+/// One permission for every account.
+pub(crate) struct Tickets(Vec<u64>);
+
 impl Memory {
     pub fn new(accounts: usize, shared: bool) -> Self {
         Self {
@@ -68,8 +71,12 @@ impl Memory {
         }
     }
 
+    fn place(&self, account: AccountId) -> usize {
+        (self.hasher.hash_one(account) as usize) % SHARDS
+    }
+
     fn shard(&self, account: AccountId) -> &Mutex<Shard> {
-        &self.shards[(self.hasher.hash_one(account) as usize) % SHARDS]
+        &self.shards[self.place(account)]
     }
 
     /// The terms, when they are remembered and still hold.
@@ -127,6 +134,15 @@ impl Memory {
 
     pub fn ticket(&self, account: AccountId) -> ReadTicket {
         ReadTicket { account, version: self.shard(account).lock().version }
+    }
+
+    /// The same before it is known which account will be read.
+    pub fn tickets(&self) -> Tickets {
+        Tickets(self.shards.iter().map(|shard| shard.lock().version).collect())
+    }
+
+    pub fn ticket_of(&self, tickets: &Tickets, account: AccountId) -> ReadTicket {
+        ReadTicket { account, version: tickets.0[self.place(account)] }
     }
 
     /// Adds what a reader found, unless something was committed since it took its ticket.

@@ -11,13 +11,16 @@ mod postgres_loading;
 mod postgres_writing;
 pub(crate) mod queue;
 mod reading;
+mod redo;
 mod reservations;
 pub mod rows;
 pub(crate) mod sqlite;
 mod sqlite_writing;
 pub(crate) mod terms;
+pub(crate) mod unwritten;
 pub mod upkeep;
 pub mod verify;
+pub(crate) mod write_back;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +37,7 @@ use crate::{Clock, Database, Entropy, StorageError};
 use memory::Memory;
 use plan_book::PlanBook;
 use postgres::Lanes;
+use unwritten::Unwritten;
 
 pub use reading::{Freshness, Standing};
 pub use reservations::Renewal;
@@ -54,6 +58,10 @@ pub struct LedgerSettings {
     pub connections: usize,
     /// How long a command may wait before it is given up unapplied.
     pub deadline: Duration,
+    /// On SQLite: balances that may wait in the redo log before batches begin to write them to their table.
+    pub unwritten_balances: usize,
+    /// On SQLite: how long nothing must happen before everything that waits is written.
+    pub write_back_after: Duration,
 }
 
 impl Default for LedgerSettings {
@@ -64,6 +72,8 @@ impl Default for LedgerSettings {
             lanes: 2,
             connections: 16,
             deadline: Duration::from_secs(10),
+            unwritten_balances: 65_536,
+            write_back_after: Duration::from_millis(200),
         }
     }
 }
@@ -134,6 +144,8 @@ pub(crate) struct Shared {
     pub entropy: Entropy,
     pub settings: LedgerSettings,
     pub memory: Memory,
+    /// Empty on PostgreSQL.
+    pub unwritten: Arc<Unwritten>,
     /// The plans, and which version of the catalog tables they were read at.
     plans: RwLock<(u64, Option<Arc<PlanBook>>)>,
     /// Raised whenever a catalog is applied.
@@ -147,6 +159,7 @@ impl Shared {
             entropy: Entropy::system(),
             settings,
             memory: Memory::new(settings.remembered_accounts, several_writers),
+            unwritten: Arc::new(Unwritten::new(settings.unwritten_balances)),
             plans: RwLock::default(),
             catalog_version: AtomicU64::new(1),
         }
@@ -250,6 +263,11 @@ impl Ledger {
         self.shared.memory.accounts()
     }
 
+    /// Balances and daily sums that are in the redo log and not in their tables yet. None on PostgreSQL.
+    pub fn unwritten(&self) -> (usize, usize) {
+        self.shared.unwritten.lengths()
+    }
+
     /// The applied catalog with its plan versions. `Ok(None)` before the first catalog.
     pub async fn plans(&self) -> Result<Option<Arc<PlanBook>>, StorageError> {
         if let Some(plans) = self.shared.plans() {
@@ -316,12 +334,20 @@ pub(crate) fn stored_event(
 
 /// Every statement that both engines run here, for the test that prepares them all.
 pub fn statements() -> Vec<&'static str> {
-    [reading::STATEMENTS, reservations::STATEMENTS, terms::STATEMENTS, upkeep::STATEMENTS, verify::STATEMENTS].concat()
+    [
+        reading::STATEMENTS,
+        redo::STATEMENTS,
+        reservations::STATEMENTS,
+        terms::STATEMENTS,
+        upkeep::STATEMENTS,
+        verify::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// The batch's own statements on SQLite, where they are written with `?1`.
 pub fn sqlite_statements() -> Vec<&'static str> {
-    [sqlite::STATEMENTS, sqlite_writing::STATEMENTS].concat()
+    [sqlite::STATEMENTS, sqlite_writing::STATEMENTS, write_back::STATEMENTS].concat()
 }
 
 /// The batch's own statements on PostgreSQL.

@@ -1,6 +1,7 @@
 //! What waits for the writer thread: ledger commands and cold closures, both bounded.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -32,6 +33,21 @@ struct Lines {
 pub(crate) struct Work {
     pub commands: Vec<Pending>,
     pub cold: Option<ColdWork>,
+}
+
+/// What waiting for work came to.
+pub(crate) enum Taken {
+    Work(Work),
+    /// Nothing came in all that time.
+    Nothing,
+    /// The queue is closed and everything in it is done.
+    Closed,
+}
+
+impl Lines {
+    fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.cold.is_empty()
+    }
 }
 
 impl Queue {
@@ -67,19 +83,32 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for work. `None` when the queue is closed and everything in it is done.
-    pub fn take_blocking(&self) -> Option<Work> {
+    /// Waits for work, as long as this.
+    pub fn take_blocking(&self, patience: Option<Duration>) -> Taken {
         let mut lines = self.lines.lock();
-        while lines.commands.is_empty() && lines.cold.is_empty() {
+        while lines.is_empty() {
             if lines.closed {
-                lines.finished = true;
-                self.drained.notify_all();
-                return None;
+                return Taken::Closed;
             }
-            self.arrived.wait(&mut lines);
+            match patience {
+                None => self.arrived.wait(&mut lines),
+                Some(patience) => {
+                    if self.arrived.wait_for(&mut lines, patience).timed_out() && lines.is_empty() {
+                        return Taken::Nothing;
+                    }
+                }
+            }
         }
         let count = lines.commands.len().min(BATCH);
-        Some(Work { commands: lines.commands.drain(..count).collect(), cold: lines.cold.pop_front() })
+        Taken::Work(Work { commands: lines.commands.drain(..count).collect(), cold: lines.cold.pop_front() })
+    }
+
+    /// Says that the writer has ended: nothing is taken any more, and whoever waits for it to end goes on.
+    pub fn finish(&self) {
+        let mut lines = self.lines.lock();
+        lines.closed = true;
+        lines.finished = true;
+        self.drained.notify_all();
     }
 
     pub fn depth(&self) -> usize {
@@ -87,7 +116,7 @@ impl Queue {
         lines.commands.len() + lines.cold.len()
     }
 
-    /// Takes nothing more, and waits until the writer has done all that was taken.
+    /// Takes nothing more, and waits until the writer has done all that was taken and has ended.
     pub fn close(&self) {
         let mut lines = self.lines.lock();
         lines.closed = true;

@@ -9,7 +9,8 @@ use domain::time::Timestamp;
 
 use super::memory::ReadTicket;
 use super::plan_book::PlanBook;
-use super::{CallerKey, Ledger, LedgerError, Shared, rows, terms};
+use super::{CallerKey, Ledger, LedgerError, Shared, redo, rows, terms};
+use crate::records::accounts;
 use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
@@ -78,7 +79,30 @@ impl Ledger {
         if let Some(terms) = self.shared.memory.terms(account, now) {
             return Ok(Some(terms));
         }
-        Ok(self.read_book(account, now, |_| Vec::new()).await?.map(|book| book.terms))
+        Ok(self.read_book(account, now, needed_by_all(now)).await?.map(|book| book.terms))
+    }
+
+    /// The account of an external id. What judges it is read and remembered in the same transaction: whoever asks is
+    /// about to need it.
+    pub async fn account_named(&self, external_id: &str) -> Result<Option<AccountId>, StorageError> {
+        let (shared, plans) = (self.shared.clone(), self.plans().await?);
+        let (now, external_id) = (shared.clock.now(), external_id.to_owned());
+        let read = move |tx: &mut Tx<'_>| {
+            let tickets = shared.memory.tickets();
+            let Some(found) = accounts::by_external_id(tx, &external_id)? else { return Ok(None) };
+            let account = found.id;
+            if let Some(plans) = plans.clone() {
+                let needed = needed_by_all(now);
+                let reading = Reading { shared: shared.clone(), plans, account, now, needed };
+                match reading.run(tx, By::Reader, shared.memory.ticket_of(&tickets, account)) {
+                    // What is wrong with its terms is told to whoever needs them.
+                    Ok(_) | Err(StorageError::Unexpected(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(Some(account))
+        };
+        self.database.read("resolve_account", read).await
     }
 
     /// Every limit of an account for these scopes, and what is used of each.
@@ -158,11 +182,71 @@ impl Ledger {
         needed: impl Fn(&Book) -> Vec<Place> + Send + Sync + 'static,
     ) -> Result<Option<Book>, StorageError> {
         let plans = self.plans().await?.ok_or_else(no_catalog)?;
-        let ticket = self.shared.memory.ticket(account);
-        let shared = self.shared.clone();
-        let read = move |tx: &mut Tx<'_>| load_book(tx, (&shared, ticket), &plans, (account, now), &needed);
-        self.database.read("read_account_usage", read).await
+        let reading = Arc::new(Reading { shared: self.shared.clone(), plans, account, now, needed });
+        let by_reader = reading.clone();
+        let read = move |tx: &mut Tx<'_>| {
+            let ticket = by_reader.shared.memory.ticket(account);
+            by_reader.run(tx, By::Reader, ticket)
+        };
+        match self.database.read("read_account_usage", read).await? {
+            Read::Book(book) => Ok(book.map(|book| *book)),
+            Read::Behind => {
+                let read = move |tx: &mut Tx<'_>| {
+                    let ticket = reading.shared.memory.ticket(account);
+                    match reading.run(tx, By::Writer, ticket)? {
+                        Read::Book(book) => Ok(book.map(|book| *book)),
+                        Read::Behind => Err(StorageError::Unexpected("the writer is behind itself".into())),
+                    }
+                };
+                self.database.write("read_account_usage", read).await
+            }
+        }
     }
+}
+
+/// One account's book, to be read from the database.
+struct Reading<N> {
+    shared: Arc<Shared>,
+    plans: Arc<PlanBook>,
+    account: AccountId,
+    now: Timestamp,
+    needed: N,
+}
+
+/// On SQLite the writer alone knows what the tables lack, so that it reads what the readers cannot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Reader,
+    Writer,
+}
+
+enum Read {
+    Book(Option<Box<Book>>),
+    /// The tables lack something of the account.
+    Behind,
+}
+
+impl<N: Fn(&Book) -> Vec<Place>> Reading<N> {
+    /// `ticket` was taken before the transaction read anything.
+    fn run(&self, tx: &mut Tx<'_>, by: By, ticket: ReadTicket) -> Result<Read, StorageError> {
+        if by == By::Reader && !tx.is_postgres() && self.is_behind(tx)? {
+            return Ok(Read::Behind);
+        }
+        load_book(tx, self, by, ticket).map(|book| Read::Book(book.map(Box::new)))
+    }
+
+    /// Whether the tables lack something of the account as this transaction sees them, or may: what waits is known as of
+    /// the log's last row, and this transaction may see another.
+    fn is_behind(&self, tx: &mut Tx<'_>) -> Result<bool, StorageError> {
+        let seen = redo::last_row(tx)?;
+        let (last, is_waiting) = self.shared.unwritten.stands(self.account);
+        Ok(is_waiting || seen != last)
+    }
+}
+
+/// Every limit of the account itself: what most commands move.
+fn needed_by_all(now: Timestamp) -> impl Fn(&Book) -> Vec<Place> + Send + Sync + 'static {
+    move |book| book.limit_places(book.terms.meters.keys(), &Scopes::default(), now)
 }
 
 pub(crate) fn no_catalog() -> StorageError {
@@ -184,27 +268,25 @@ fn remembered(
     places.iter().all(|place| book.has_balance(place)).then_some(book)
 }
 
-fn load_book(
+fn load_book<N: Fn(&Book) -> Vec<Place>>(
     tx: &mut Tx<'_>,
-    (shared, ticket): (&Shared, ReadTicket),
-    plans: &PlanBook,
-    (account, now): (AccountId, Timestamp),
-    needed: &impl Fn(&Book) -> Vec<Place>,
+    reading: &Reading<N>,
+    by: By,
+    ticket: ReadTicket,
 ) -> Result<Option<Book>, StorageError> {
-    let Some(terms) = terms::load(tx, plans, account, now)? else { return Ok(None) };
-    let mut book = Book::new(account, Arc::new(terms));
-    let credits = tx.query(terms::SELECT_CREDITS, &[account.into()])?;
-    book.load_credits(credits.iter().map(decode_credit).collect::<Result<_, _>>()?);
-    let next = tx.query_optional(SELECT_NEXT_EXPIRY, &[account.into()])?;
-    let next_expiry = next.map_or(Ok(None), |row| row.time_or_null("next"))?;
+    let Reading { shared, plans, account, now, needed } = reading;
+    let (account, now) = (*account, *now);
+    let Some((mut book, next_expiry)) = terms::load_book(tx, plans, account, now)? else { return Ok(None) };
     let mut places = needed(&book);
-    let expired = load_expired(tx, &mut book, now)?;
+    let has_expired = next_expiry.is_some_and(|expiry| expiry <= now);
+    let expired = if has_expired { load_expired(tx, &mut book, now)? } else { Vec::new() };
     for id in &expired {
         let holds = book.reservation(*id).map(|reservation| reservation.holds.clone()).unwrap_or_default();
         places.extend(holds.into_iter().map(|hold| hold.place));
     }
     for place in places {
-        let balance = load_balance(tx, account, &place)?;
+        let waiting = if by == By::Writer { shared.unwritten.balance(account, &place) } else { None };
+        let balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
         book.load_balance(place, balance);
     }
     shared.memory.publish_read(ticket, &book, next_expiry, now);

@@ -5,32 +5,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::ids::{AccountId, EventId, JobId, ReservationId};
-use domain::ledger::{Action, Balance, Book, Command, Place, Reservation};
+use domain::ledger::{Action, Balance, Command, Place, Reservation};
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batch::Batch;
 use super::plan_book::PlanBook;
 use super::sqlite_writing::{fill_replays, write};
+use super::write_back::agree_with_log;
 use super::{Answer, CallerKey, LedgerError, Pending, Request, Shared, reading, reservations, terms};
 use crate::StorageError;
 use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
 
 pub(crate) const SELECT_LAST_EVENT: &str = "SELECT at FROM usage_events ORDER BY id DESC LIMIT 1";
-const SELECT_ACCOUNT: &str = "SELECT a.status, a.created_at, s.plan_version_id, s.source, s.anchor, s.periods_since, \
-    s.granted_until, o.content AS overrides, \
-    (SELECT entitlement_epoch FROM ledger_accounts WHERE account_id = $1) AS entitlement_epoch, \
-    (SELECT MIN(expires_at) FROM reservations WHERE account_id = $1 AND state = 'open') AS next_expiry, \
-    EXISTS (SELECT 1 FROM credits WHERE account_id = $1 AND remaining > 0) AS has_credits \
-    FROM accounts a LEFT JOIN subscriptions s ON s.account_id = a.id LEFT JOIN overrides o ON o.account_id = a.id \
-    WHERE a.id = $1";
 const SELECT_BALANCE: &str = "SELECT used, reserved, credited, warned_percent, warned_limit, observed_at FROM balances \
     WHERE account_id = ?1 AND scope = ?2 AND scope_id = ?3 AND meter = ?4 AND window_kind = ?5 AND window_start = ?6";
 const SELECT_KEY: &str =
     "SELECT content_hash, event_id FROM ledger_keys WHERE account_id = ?1 AND key_hash = ?2 LIMIT 1";
 
-pub(crate) const STATEMENTS: &[&str] = &[SELECT_LAST_EVENT, SELECT_ACCOUNT, SELECT_BALANCE, SELECT_KEY];
+pub(crate) const STATEMENTS: &[&str] = &[SELECT_LAST_EVENT, SELECT_BALANCE, SELECT_KEY];
 
 type Answers = Vec<Result<Answer, LedgerError>>;
 
@@ -63,6 +57,9 @@ pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<P
         Err(error) => {
             tracing::error!(%error, "a batch was not committed");
             shared.memory.forget_all();
+            if let Err(error) = agree_with_log(connection, &shared.unwritten) {
+                tracing::error!(%error, "the ledger's redo log could not be compared with what waits");
+            }
             for pending in waiting {
                 answer(pending, Err(StorageError::Unavailable(error.to_string()).into()));
             }
@@ -89,17 +86,19 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let at = shared.clock.now();
     let mut batch = Batch::default();
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
-    let answers = in_transaction(connection, || {
+    let (answers, done) = in_transaction(connection, || {
         let plans = plans(connection, shared)?;
         let mut loader = Loader { connection, shared, plans: &plans, at, batch: &mut batch, expiries: &mut expiries };
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(loader.run(request)?);
         }
-        write(connection, shared, &mut batch, &mut expiries)?;
+        let done = write(connection, shared, &mut batch, &mut expiries)?;
         fill_replays(connection, requests, &mut answers)?;
-        Ok::<_, StorageError>(answers)
+        Ok::<_, StorageError>((answers, done))
     })?;
+    // Before memory: whoever reads an account from the tables because memory lost it finds here what they lack.
+    shared.unwritten.committed(done);
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
         shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
@@ -157,9 +156,10 @@ impl Loader<'_> {
         if self.batch.books.contains_key(&account) {
             return Ok(true);
         }
+        let mut tx = Tx::new(Engine::Sqlite(self.connection));
         let (book, next_expiry) = match self.shared.memory.book(account, self.at) {
             Some(remembered) => remembered,
-            None => match self.read_account(account)? {
+            None => match terms::load_book(&mut tx, self.plans, account, self.at)? {
                 Some(read) => read,
                 None => return Ok(false),
             },
@@ -170,19 +170,6 @@ impl Loader<'_> {
             self.settle_expired(account)?;
         }
         Ok(true)
-    }
-
-    /// Everything about an account in one statement: with many accounts, most of a command's time goes into this.
-    fn read_account(&self, account: AccountId) -> Result<Option<(Book, Option<Timestamp>)>, StorageError> {
-        let mut tx = Tx::new(Engine::Sqlite(self.connection));
-        let Some(row) = tx.query_optional(SELECT_ACCOUNT, &[account.into()])? else { return Ok(None) };
-        let epoch = row.integer_or_null("entitlement_epoch")?.unwrap_or(0);
-        let mut book = Book::new(account, Arc::new(terms::from_row(&row, self.plans, epoch, self.at)?));
-        if row.integer("has_credits")? != 0 {
-            let credits = tx.query(terms::SELECT_CREDITS, &[account.into()])?;
-            book.load_credits(credits.iter().map(reading::decode_credit).collect::<Result<_, _>>()?);
-        }
-        Ok(Some((book, row.time_or_null("next_expiry")?)))
     }
 
     fn settle_expired(&mut self, account: AccountId) -> Result<(), StorageError> {
@@ -249,7 +236,10 @@ impl Loader<'_> {
         let account_text = account.to_string();
         for place in places {
             if !book.has_balance(&place) {
-                let balance = load_balance(connection, &account_text, &place)?;
+                let balance = match self.shared.unwritten.balance(account, &place) {
+                    Some(waiting) => waiting,
+                    None => load_balance(connection, &account_text, &place)?,
+                };
                 book.load_balance(place, balance);
             }
         }

@@ -7,21 +7,14 @@ use domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::batch::{Batch, EventRow, ReservationWrite, Writes};
+use super::unwritten::Done;
+use super::write_back::log_batch;
 use super::{Answer, LedgerError, Request, Shared, key_bucket, reading, rows, stored_event};
 use crate::StorageError;
 use crate::tx::{Engine, Tx};
 
 const INSERT_EVENT: &str = "INSERT INTO usage_events (account_id, id, action, at, occurred_at, flags, model, amounts, \
     postings, draws, details, reservation_id, reverses) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-const UPSERT_BALANCE: &str = "INSERT INTO balances (account_id, scope, scope_id, meter, window_kind, window_start, used, \
-    reserved, credited, warned_percent, warned_limit, observed_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-    ON CONFLICT (account_id, scope, scope_id, meter, window_kind, window_start) DO UPDATE SET used = excluded.used, \
-    reserved = excluded.reserved, credited = excluded.credited, warned_percent = excluded.warned_percent, \
-    warned_limit = excluded.warned_limit, observed_at = excluded.observed_at";
-const ADD_TO_DAY: &str = "INSERT INTO usage_daily (account_id, day, meter, model, amount, events) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account_id, day, meter, model) \
-    DO UPDATE SET amount = amount + excluded.amount, events = events + excluded.events";
 const INSERT_KEY: &str = "INSERT INTO ledger_keys (account_id, bucket, key_hash, content_hash, event_id) \
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const INSERT_RESERVATION: &str = "INSERT INTO reservations (account_id, id, state, made_at, expires_at, on_expiry, \
@@ -35,44 +28,19 @@ const MARK_REVERSED: &str = "UPDATE usage_events SET reversed_by = ?3 WHERE acco
 const INSERT_JOB: &str = "INSERT INTO jobs (id, kind, account_id, payload, state, run_at, attempts, created_at) \
     VALUES (?1, ?2, ?3, ?4, 'ready', ?5, 0, ?5)";
 
-pub(crate) const STATEMENTS: &[&str] = &[
-    INSERT_EVENT,
-    UPSERT_BALANCE,
-    ADD_TO_DAY,
-    INSERT_KEY,
-    INSERT_RESERVATION,
-    SETTLE_RESERVATION,
-    UPSERT_CREDIT,
-    MARK_REVERSED,
-    INSERT_JOB,
-];
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT_EVENT, INSERT_KEY, INSERT_RESERVATION, SETTLE_RESERVATION, UPSERT_CREDIT, MARK_REVERSED, INSERT_JOB];
 
-/// Writes everything the batch has changed, and brings `expiries` up to date.
+/// Writes everything the batch has changed, and brings `expiries` up to date. Balances and daily sums go to the redo log;
+/// what that leaves to do after the commit is returned.
 pub(super) fn write(
     connection: &Connection,
     shared: &Shared,
     batch: &mut Batch,
     expiries: &mut HashMap<AccountId, Option<Timestamp>>,
-) -> Result<(), StorageError> {
+) -> Result<Done, StorageError> {
     let changes = batch.take_book_writes();
     write_events(connection, &batch.writes)?;
-    let mut statement = connection.prepare_cached(UPSERT_BALANCE)?;
-    for (account, place, balance) in &changes.balances {
-        statement.execute(params![
-            account.to_string(),
-            place.scope.as_str(),
-            place.scope_id_text(),
-            place.meter.as_str(),
-            place.window.as_str(),
-            place.start.micros(),
-            balance.used,
-            balance.reserved,
-            balance.credited,
-            balance.warned_percent,
-            balance.warned_limit,
-            balance.observed_at.micros(),
-        ])?;
-    }
     for change in &changes.reservations {
         write_reservation(connection, change, expiries)?;
     }
@@ -88,8 +56,11 @@ pub(super) fn write(
             credit.expires_at.map(Timestamp::micros),
         ])?;
     }
-    write_days_and_jobs(connection, &batch.writes)?;
-    find_next_expiries(connection, shared.clock.now(), expiries)
+    write_jobs(connection, &batch.writes)?;
+    find_next_expiries(connection, shared.clock.now(), expiries)?;
+    let balances = changes.balances.into_iter().map(|(account, place, balance)| ((account, place), balance)).collect();
+    let days = std::mem::take(&mut batch.writes.daily).into_iter().collect();
+    log_batch(connection, &shared.unwritten, balances, days)
 }
 
 fn write_events(connection: &Connection, writes: &Writes) -> Result<(), StorageError> {
@@ -168,11 +139,7 @@ fn write_reservation(
     Ok(())
 }
 
-fn write_days_and_jobs(connection: &Connection, writes: &Writes) -> Result<(), StorageError> {
-    let mut statement = connection.prepare_cached(ADD_TO_DAY)?;
-    for ((account, day, meter, model), (amount, events)) in &writes.daily {
-        statement.execute(params![account.to_string(), day, meter.as_str(), model.as_str(), amount, events])?;
-    }
+fn write_jobs(connection: &Connection, writes: &Writes) -> Result<(), StorageError> {
     for job in &writes.jobs {
         let mut statement = connection.prepare_cached(INSERT_JOB)?;
         statement.execute(params![

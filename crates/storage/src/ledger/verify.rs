@@ -2,15 +2,18 @@
 //! credits. On a live database of either engine, in small transactions that read.
 //!
 //! Events older than [`SETTLED_AFTER_MICROS`] are final and folded page by page. The rest is folded together with the
-//! balances of some accounts in one transaction, which sees one moment.
+//! balances of some accounts in one transaction, which sees one moment: on SQLite that of the redo log too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use domain::ids::{AccountId, CreditId, EventId};
-use domain::ledger::{Place, Posting};
+use domain::ledger::{Balance, Place, Posting};
 use domain::time::{MICROS_PER_MINUTE, Timestamp};
+use parking_lot::Mutex;
 
+use super::redo::{BalanceKey, Follower, lowest_balance};
 use super::rows;
 use crate::value::{Row, Value};
 use crate::{Database, StorageError, Tx};
@@ -110,6 +113,7 @@ pub async fn verify(database: &Database, now: Timestamp) -> Result<Verified, Sto
     let boundary = EventId::new(AccountId::from_bits(0), now.minus_micros(SETTLED_AFTER_MICROS), 0).own_text();
     let mut verified = Verified::default();
     let mut folds = Folds::default();
+    let log = Arc::new(Mutex::new(Follower::default()));
     if !database.is_postgres() {
         folds = fold_old_events(database, None, &boundary).await?;
         verified.events += folds.events;
@@ -121,8 +125,8 @@ pub async fn verify(database: &Database, now: Timestamp) -> Result<Verified, Sto
             verified.events += folds.events;
         }
         let old = folds.of(first, last);
-        let boundary = boundary.clone();
-        let read = move |tx: &mut Tx<'_>| compare(tx, (first, last), &boundary, old.clone());
+        let (boundary, log) = (boundary.clone(), log.clone());
+        let read = move |tx: &mut Tx<'_>| compare(tx, (first, last), &boundary, old.clone(), &mut log.lock());
         let (new_events, differences) = database.read("verify_accounts", read).await?;
         verified.accounts += next.len();
         verified.events += new_events;
@@ -216,8 +220,10 @@ fn compare(
     (first, last): (AccountId, AccountId),
     boundary: &str,
     mut folds: Folds,
+    log: &mut Follower,
 ) -> Result<(usize, Vec<Difference>), StorageError> {
     let range = [Value::from(first), Value::from(last)];
+    let balances = balances(tx, (first, last), log)?;
     for row in tx.query(NEW_EVENTS, &[range[0].clone(), range[1].clone(), boundary.into()])? {
         folds.add(&row)?;
     }
@@ -230,8 +236,7 @@ fn compare(
         }
     }
     let mut differences = Vec::new();
-    for row in tx.query(BALANCES, &range)? {
-        let (account, place, kept) = decode_balance(&row)?;
+    for ((account, place), kept) in balances {
         let fold = folds.accounts.get_mut(&account);
         let folded = fold.and_then(|fold| fold.places.remove(&place)).unwrap_or_default();
         let open = held.remove(&(account, place.clone())).unwrap_or(0);
@@ -268,7 +273,27 @@ fn missing(account: AccountId, fold: Fold) -> impl Iterator<Item = Difference> {
     places.chain(credits.map(move |(credit, folded)| Difference::Credit { account, credit, kept: 0, folded }))
 }
 
-fn decode_balance(row: &Row) -> Result<(AccountId, Place, Sums), StorageError> {
+/// The balances of some accounts: as their table has them, or as the redo log says that they stand since.
+fn balances(
+    tx: &mut Tx<'_>,
+    (first, last): (AccountId, AccountId),
+    log: &mut Follower,
+) -> Result<BTreeMap<BalanceKey, Sums>, StorageError> {
+    log.catch_up(tx)?;
+    let mut balances = BTreeMap::new();
+    for row in tx.query(BALANCES, &[first.into(), last.into()])? {
+        let (key, kept) = decode_balance(&row)?;
+        balances.insert(key, kept);
+    }
+    let waiting = log.waiting.balances.range(lowest_balance(first)..);
+    for (key, balance) in waiting.take_while(|((account, _), _)| *account <= last) {
+        let Balance { used, reserved, credited, .. } = *balance;
+        balances.insert(key.clone(), Sums { used, reserved, credited });
+    }
+    Ok(balances)
+}
+
+fn decode_balance(row: &Row) -> Result<(BalanceKey, Sums), StorageError> {
     let place = rows::place(
         row.text("scope")?,
         row.text("scope_id")?,
@@ -278,5 +303,5 @@ fn decode_balance(row: &Row) -> Result<(AccountId, Place, Sums), StorageError> {
     )?;
     let kept =
         Sums { used: row.integer("used")?, reserved: row.integer("reserved")?, credited: row.integer("credited")? };
-    Ok((row.parsed("account_id", AccountId::parse)?, place, kept))
+    Ok(((row.parsed("account_id", AccountId::parse)?, place), kept))
 }

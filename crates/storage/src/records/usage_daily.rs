@@ -1,7 +1,8 @@
 //! What was used a day: the sums that the ledger keeps by model, and those by member, key and end user that a job adds
 //! up afterwards from the events.
 //!
-//! Days are counted since 1970, in UTC. Amounts are in the meter's integer unit.
+//! Days are counted since 1970, in UTC. Amounts are in the meter's integer unit. Before the sums by model are read, what
+//! the ledger has not written to them yet must be: [`crate::Database::write_back_of`].
 
 use domain::catalog::LimitScope;
 use domain::ids::{AccountId, EventId};

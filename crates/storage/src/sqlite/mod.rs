@@ -6,12 +6,15 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::ids::AccountId;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::StorageError;
 use crate::ledger::queue::Queue;
+use crate::ledger::unwritten::Unwritten;
+use crate::ledger::write_back::write_back;
 use crate::tx::{Engine, Tx};
 
 const READERS: usize = 4;
@@ -21,6 +24,7 @@ const STATEMENTS: usize = 256;
 /// An open SQLite file.
 pub(crate) struct Sqlite {
     pub queue: Arc<Queue>,
+    pub unwritten: Arc<Unwritten>,
     readers: Arc<Mutex<Vec<Connection>>>,
     free_readers: Arc<Semaphore>,
     /// Held as long as the process lives: its lock says that the file has an owner.
@@ -42,7 +46,8 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
     writer.pragma_update(None, "journal_mode", "WAL")?;
     writer.pragma_update(None, "synchronous", "FULL")?;
     writer.pragma_update(None, "wal_autocheckpoint", 8_000)?;
-    writer.pragma_update(None, "cache_size", -65_536)?;
+    // In KiB. No more than that: when pages were split, SQLite walks over the whole cache at the end of a transaction.
+    writer.pragma_update(None, "cache_size", -16_384)?;
     prepare(&writer)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let readers = (0..READERS)
@@ -74,10 +79,20 @@ fn own(path: &Path) -> Result<File, StorageError> {
 }
 
 impl Sqlite {
-    pub fn new(opened: Opened, queue: Arc<Queue>) -> (Self, Connection) {
+    pub fn new(opened: Opened, queue: Arc<Queue>, unwritten: Arc<Unwritten>) -> (Self, Connection) {
         let free_readers = Arc::new(Semaphore::new(opened.readers.len()));
         let readers = Arc::new(Mutex::new(opened.readers));
-        (Self { queue, readers, free_readers, _owner: opened.owner }, opened.writer)
+        (Self { queue, unwritten, readers, free_readers, _owner: opened.owner }, opened.writer)
+    }
+
+    /// Has the writer write back what waits, of everybody or of one account.
+    pub async fn write_back(&self, account: Option<AccountId>) -> Result<(), StorageError> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let unwritten = self.unwritten.clone();
+        self.queue.push_cold(Box::new(move |connection| {
+            let _ = answer.send(write_back(connection, &unwritten, account));
+        }))?;
+        answered.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the server is stopping".into())))
     }
 
     /// Runs a closure on a reading connection, in one read transaction.

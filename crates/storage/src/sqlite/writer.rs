@@ -1,16 +1,22 @@
-//! The writer thread: takes what waits, ledger commands first, then at most one cold closure, and goes on.
+//! The writer thread: takes what waits, ledger commands first, then at most one cold closure, and goes on. When nothing
+//! comes it writes back what the ledger has left in its redo log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::StorageError;
 use crate::database::Listeners;
 use crate::ledger::Shared;
-use crate::ledger::queue::{Queue, Work};
+use crate::ledger::queue::{Queue, Taken, Work};
 use crate::ledger::sqlite::run_batch;
+use crate::ledger::write_back::{write_back, write_step};
 use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
+
+/// How long to leave the disk alone after writing back failed.
+const WRITE_BACK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A cold closure, boxed with the channel that answers it.
 pub(crate) type ColdWork = Box<dyn FnOnce(&Connection) + Send>;
@@ -28,16 +34,46 @@ pub(crate) fn start(
 }
 
 fn run(connection: &Connection, queue: &Queue, shared: &Shared) {
-    while let Some(Work { commands, cold }) = queue.take_blocking() {
-        if !commands.is_empty() {
-            run_batch(connection, shared, commands);
+    // However the thread ends, nobody waits for it in vain.
+    let _finished = Finished(queue);
+    let quiet = shared.settings.write_back_after;
+    let mut patience = quiet;
+    loop {
+        match queue.take_blocking((!shared.unwritten.is_empty()).then_some(patience)) {
+            Taken::Work(Work { commands, cold }) => {
+                if !commands.is_empty() {
+                    run_batch(connection, shared, commands);
+                }
+                if let Some(work) = cold {
+                    work(connection);
+                }
+                patience = quiet;
+            }
+            Taken::Nothing => {
+                patience = match write_step(connection, &shared.unwritten) {
+                    Ok(_) => Duration::ZERO,
+                    Err(error) => {
+                        tracing::warn!(%error, "what waits in the ledger's redo log could not be written back");
+                        WRITE_BACK_AGAIN
+                    }
+                };
+            }
+            Taken::Closed => break,
         }
-        if let Some(work) = cold {
-            work(connection);
-        }
+    }
+    if let Err(error) = write_back(connection, &shared.unwritten, None) {
+        tracing::warn!(%error, "what waits in the ledger's redo log could not be written back; the next start does it");
     }
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log could not be folded into the database; the next start does it");
+    }
+}
+
+struct Finished<'q>(&'q Queue);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 

@@ -106,6 +106,7 @@ async fn survives_being_killed(place: Place) {
         answered.extend(said);
         let (used, events) = (node.usage(account).await.0, node.events(account).await);
         assert_eq!(used, events, "round {round}");
+        assert_eq!(node.days(account).await, (used, events), "round {round}");
         assert!(used >= answered.len() as i64 && used <= 10_000, "{used} are there, {} answered", answered.len());
         node.must_be_exact().await;
         node.database.close().await;

@@ -15,3 +15,4 @@ mod reservations;
 mod restarts;
 mod simulation;
 mod verify;
+mod write_back;

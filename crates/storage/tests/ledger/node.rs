@@ -13,7 +13,7 @@ use domain::quantity::Quantity;
 use domain::time::MICROS_PER_SECOND;
 use storage::ledger::verify::{Verified, verify};
 use storage::ledger::{Answer, CallerKey, Freshness, Ledger, LedgerError, LedgerSettings, Request, rows};
-use storage::records::{accounts, catalogs, subscriptions};
+use storage::records::{accounts, catalogs, subscriptions, usage_daily};
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError, Tx};
 use testkit::postgres::TestDatabase;
 use tokio::task::JoinHandle;
@@ -306,6 +306,15 @@ impl Node {
             row.expect("a count has a row").integer("count")
         };
         self.database.read("count_events", count).await.unwrap()
+    }
+
+    /// Requests by the account's daily sums, and how many events made them.
+    pub async fn days(&self, account: AccountId) -> (i64, i64) {
+        self.database.write_back_of(account).await.unwrap();
+        let days = usage_daily::Days { first: 0, last: 1_000_000 };
+        let sums = self.database.read("read_days", move |tx| usage_daily::totals(tx, account, days)).await.unwrap();
+        let requests = sums.iter().find(|sum| sum.meter.as_str() == "requests");
+        requests.map_or((0, 0), |sum| (sum.amount / units(1), sum.events))
     }
 
     pub async fn verify(&self) -> Verified {

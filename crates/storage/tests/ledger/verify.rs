@@ -30,6 +30,7 @@ async fn what_was_changed_by_hand_is_found() {
         accepted(node.consume(account, 3).await);
         accepted(node.ask(node.reserving(account, 2, 600).1).await);
         accepted(node.ask(node.granting(account, 5)).await);
+        node.database.write_back().await.unwrap();
         for (statement, told) in [
             ("UPDATE balances SET used = used + 1 WHERE meter = 'requests'", "its events say"),
             ("UPDATE balances SET used = used - 1 WHERE meter = 'requests'", ""),

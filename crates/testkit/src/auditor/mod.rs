@@ -101,6 +101,7 @@ impl Auditor {
         if rows.len() != books.seen() {
             return Err(format!("{} events were seen and {} are there", books.seen(), rows.len()));
         }
+        database.write_back_of(account).await.map_err(|error| error.to_string())?;
         let kept = database.read("audit", move |tx: &mut Tx<'_>| events::read_kept(tx, account)).await;
         books.must_equal(&kept.map_err(|error| error.to_string())?)
     }

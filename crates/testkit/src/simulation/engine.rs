@@ -61,7 +61,8 @@ impl Engine {
 
     async fn open(&mut self) {
         for url in self.urls() {
-            let settings = LedgerSettings { connections: 6, ..LedgerSettings::default() };
+            // Little waits, so that what waits is written back all the time.
+            let settings = LedgerSettings { connections: 6, unwritten_balances: 8, ..LedgerSettings::default() };
             let opened = Database::open(&url, self.clock.clone(), settings).await;
             let (database, ledger) = opened.unwrap_or_else(|error| panic!("{url:?} does not open: {error}"));
             self.nodes.push(Node { database, ledger });

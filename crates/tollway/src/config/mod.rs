@@ -127,6 +127,7 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
             lanes: count("ledger.lanes") as usize,
             connections: count("ledger.connections") as usize,
             deadline: Duration::from_secs(count("ledger.deadline_seconds")),
+            ..LedgerSettings::default()
         },
         gateway: GatewaySettings::default(),
         limit_settings,
