@@ -131,7 +131,9 @@ impl CallStream {
     async fn settle_before_end(&mut self) {
         let Some(open) = self.open.take() else { return };
         let reader = self.take_reader();
-        if let Some(settled) = settle(open, reader, (self.is_events, self.begun)).await
+        // A task of its own: a client that hangs up meanwhile must not stop it.
+        let settling = tokio::spawn(settle(open, reader, (self.is_events, self.begun)));
+        if let Ok(Some(settled)) = settling.await
             && self.is_events
         {
             self.waiting.push_back(cost_comment(&settled));
