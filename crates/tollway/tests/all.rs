@@ -2,6 +2,7 @@
 //! HTTP and its command line. [`stage`] is what the stories play on.
 
 mod cli;
+mod gateway;
 mod http;
 mod operations;
 mod stage;

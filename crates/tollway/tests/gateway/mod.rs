@@ -1,0 +1,4 @@
+//! `/v1`: model calls through Tollway to the stand-in for a provider.
+
+mod official_clients;
+mod served;
