@@ -213,9 +213,16 @@ async fn answer(
     };
     drop(slot);
     open.begin();
-    let (tokens, counts) = used(&request, &open, &whole).await;
     let held_limits = open.limits.clone();
-    let settled = open.commit(tokens, counts).await;
+    // A task of its own: a client that hangs up meanwhile must not stop it.
+    let settling = tokio::spawn({
+        let whole = whole.clone();
+        async move {
+            let (tokens, counts) = used(&request, &open, &whole).await;
+            open.commit(tokens, counts).await
+        }
+    });
+    let settled = settling.await.ok().flatten();
     let limits = settled.as_ref().map_or(held_limits, |settled| settled.counted.limits.clone());
     Ok(Reply { status, headers, body: ReplyBody::Whole(whole), limits, allowance, settled })
 }

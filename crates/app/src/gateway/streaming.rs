@@ -98,7 +98,8 @@ impl CallStream {
         self.answer = None;
         if self.is_events {
             let fed = self.reader.finish();
-            self.waiting.extend(fed.pass);
+            // What follows must not become a part of it.
+            self.waiting.extend(fed.pass.into_iter().flat_map(|event| [event, Bytes::from_static(b"\n\n")]));
             self.waiting.extend(fed.last);
             if !self.reader.seen().complete && self.open.is_some() {
                 return self.end_broken().await;
@@ -112,12 +113,13 @@ impl CallStream {
     async fn end_broken(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         self.answer = None;
         let is_told = self.open.is_none() || self.reader.seen().error.is_some();
+        let sequence_number = self.reader.seen().next_sequence_number;
         self.settle_before_end().await;
         if !self.is_events {
             return Some(Err(BrokenOff));
         }
         if !is_told {
-            self.waiting.push_back(error_event(self.endpoint));
+            self.waiting.push_back(error_event(self.endpoint, sequence_number));
         }
         self.waiting.pop_front().map(Ok)
     }
@@ -129,7 +131,9 @@ impl CallStream {
     async fn settle_before_end(&mut self) {
         let Some(open) = self.open.take() else { return };
         let reader = self.take_reader();
-        if let Some(settled) = settle(open, reader, (self.is_events, self.begun)).await
+        // A task of its own: a client that hangs up meanwhile must not stop it.
+        let settling = tokio::spawn(settle(open, reader, (self.is_events, self.begun)));
+        if let Ok(Some(settled)) = settling.await
             && self.is_events
         {
             self.waiting.push_back(cost_comment(&settled));
@@ -189,7 +193,7 @@ fn cost_comment(settled: &Settled) -> Bytes {
     format!(": tollway event={}{cost} counts={counts}\n\n", settled.counted.event).into()
 }
 
-fn error_event(endpoint: Endpoint) -> Bytes {
+fn error_event(endpoint: Endpoint, sequence_number: u64) -> Bytes {
     let text = match (endpoint, endpoint.kind()) {
         (_, ApiKind::Anthropic) => {
             format!(
@@ -198,7 +202,7 @@ fn error_event(endpoint: Endpoint) -> Bytes {
         }
         (Endpoint::Responses, _) => {
             format!(
-                "event: error\ndata: {{\"type\":\"error\",\"code\":\"upstream_broke_off\",\"message\":\"{BROKEN}\",\"param\":null}}\n\n"
+                "event: error\ndata: {{\"type\":\"error\",\"code\":\"upstream_broke_off\",\"message\":\"{BROKEN}\",\"param\":null,\"sequence_number\":{sequence_number}}}\n\n"
             )
         }
         _ => format!(

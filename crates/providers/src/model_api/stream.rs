@@ -59,6 +59,8 @@ pub struct Seen {
     pub delivered: Delivered,
     /// The code or type of an error that came in the stream; never its message.
     pub error: Option<String>,
+    /// The `sequence_number` of an event that would come next, for a provider that numbers them.
+    pub next_sequence_number: u64,
     /// The terminal event was seen.
     pub complete: bool,
 }
@@ -125,10 +127,11 @@ impl StreamReader {
         Ok(fed)
     }
 
-    /// The bytes that were left when the upstream closed the stream, read as if they were whole.
+    /// The bytes that were left when the upstream closed the stream, read as if a blank line followed. Half an event is
+    /// none: it is left out, since it would spoil what is sent after it.
     pub fn finish(&mut self) -> Fed {
         let mut fed = Fed::default();
-        if let Some(event) = self.parser.finish() {
+        if let Some(event) = self.parser.finish().filter(|event| self.is_whole(event)) {
             match self.judge(&event) {
                 Fate::Pass => fed.pass.push(event.bytes),
                 Fate::Hide => {}
@@ -140,6 +143,11 @@ impl StreamReader {
 
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    fn is_whole(&self, event: &Event) -> bool {
+        let said = event.said();
+        said.data.is_none_or(|data| StreamEvent::read(self.endpoint, said.name, &data).is_some())
     }
 
     /// The terminal event and what follows it in its chunk.
@@ -164,6 +172,8 @@ impl StreamReader {
             self.seen.delivered.further_bytes += data.len() as u64;
             return Fate::Pass;
         };
+        let number = read.sequence_number.unwrap_or(self.seen.next_sequence_number);
+        self.seen.next_sequence_number = number.saturating_add(1);
         if let Some(usage) = read.usage {
             self.note_usage(&usage);
         }

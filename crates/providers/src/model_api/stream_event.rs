@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::Endpoint;
-use super::loose::{Object, Text};
+use super::loose::{Count, Object, Text};
 use super::spoken::Spoken;
 use super::usage::Usage;
 
@@ -35,6 +35,8 @@ struct Fields<'json> {
     /// Responses: an error's code stands beside its type.
     #[serde(borrow)]
     code: Text<'json>,
+    /// Responses number their events.
+    sequence_number: Count,
     /// Sound of speech.
     #[serde(borrow)]
     audio: Text<'json>,
@@ -96,6 +98,8 @@ pub struct StreamEvent<'json> {
     /// It is there for the usage alone, as `include_usage` asks for.
     pub is_usage_alone: bool,
     pub error: Option<String>,
+    /// Its place in the stream, where it was read.
+    pub sequence_number: Option<u64>,
     /// Nothing that matters follows.
     pub is_terminal: bool,
     /// The work is done, though the stream may go on.
@@ -177,6 +181,7 @@ impl<'json> StreamEvent<'json> {
             usage,
             is_usage_alone,
             error,
+            sequence_number: fields.sequence_number.0,
             is_terminal,
             is_complete: is_terminal || COMPLETE.contains(&kind),
         }

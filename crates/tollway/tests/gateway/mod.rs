@@ -4,4 +4,6 @@ mod caller;
 mod denials;
 mod endings;
 mod limits;
+mod official_clients;
+mod served;
 mod upstreams;

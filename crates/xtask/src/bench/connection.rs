@@ -41,6 +41,12 @@ pub struct Answer {
     pub whole: Duration,
 }
 
+impl Answer {
+    pub fn is_accepted(&self) -> bool {
+        (200..300).contains(&self.status) && self.is_complete
+    }
+}
+
 pub struct Connection {
     stream: TcpStream,
     target: Target,

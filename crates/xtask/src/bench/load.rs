@@ -1,5 +1,6 @@
 //! Load on a server: connections that are kept open, each with one request under way, on one thread.
 
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
 use super::connection::{Connection, Target, now};
@@ -16,6 +17,8 @@ pub struct Measured {
     pub accepted: u64,
     pub denied: u64,
     pub failed: u64,
+    /// One of those that were not accepted.
+    pub refusal: Option<String>,
 }
 
 impl Measured {
@@ -29,6 +32,7 @@ impl Measured {
             whole.accepted += stretch.accepted;
             whole.denied += stretch.denied;
             whole.failed += stretch.failed;
+            whole.refusal = whole.refusal.or(stretch.refusal);
         }
         whole.latencies.sort_unstable();
         whole.first_bytes.sort_unstable();
@@ -71,16 +75,20 @@ pub struct Stretch {
 pub async fn post(target: &Target, body: Body<'_>, stretch: Stretch) -> Result<Measured, String> {
     let begun = now();
     let end = begun + stretch.duration;
-    let sent = std::cell::Cell::new(0u64);
+    let (sent, refusal) = (Cell::new(0u64), OnceCell::new());
     let callers = (0..stretch.connections).map(|caller| {
-        let sent = &sent;
+        let (sent, refusal) = (&sent, &refusal);
         async move {
             let mut connection = Connection::open(target).await?;
             let mut found = Vec::new();
             while now() < end && sent.get() < stretch.requests {
                 let number = sent.get();
                 sent.set(number + 1);
-                found.push(connection.post(&body(caller, number)).await?);
+                let answer = connection.post(&body(caller, number)).await?;
+                if !answer.is_accepted() {
+                    refusal.get_or_init(|| format!("{} {}", answer.status, connection.body()));
+                }
+                found.push(answer);
             }
             Ok::<_, String>(found)
         }
@@ -91,11 +99,12 @@ pub async fn post(target: &Target, body: Body<'_>, stretch: Stretch) -> Result<M
         measured.latencies.push(answer.whole.as_micros() as u32);
         measured.first_bytes.push(answer.first.as_micros() as u32);
         match answer.status {
-            200..=299 if answer.is_complete => measured.accepted += 1,
+            _ if answer.is_accepted() => measured.accepted += 1,
             429 => measured.denied += 1,
             _ => measured.failed += 1,
         }
     }
+    measured.refusal = refusal.into_inner();
     measured.latencies.sort_unstable();
     measured.first_bytes.sort_unstable();
     Ok(measured)

@@ -210,7 +210,11 @@ async fn post(target: &Target, body: &str, connections: u64, duration: Duration)
     let measured = load::post(&target, &|_, _| body.to_owned(), stretch).await?;
     match measured.denied + measured.failed {
         0 => Ok(measured),
-        wrong => Err(format!("{wrong} of {} answers were denied, failed or broken", wrong + measured.accepted)),
+        wrong => Err(format!(
+            "{wrong} of {} answers were denied, failed or broken, such as this one: {}",
+            wrong + measured.accepted,
+            measured.refusal.unwrap_or_default()
+        )),
     }
 }
 

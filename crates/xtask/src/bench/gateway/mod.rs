@@ -28,6 +28,10 @@ pub const MODEL: &str = "small";
 /// The programs that are started beside Tollway are this one, with another subcommand.
 const PACKAGE: &str = "xtask";
 const RELEASED: &str = "target/release/xtask";
+const STARTER: &str = "catalogs/starter.toml";
+const RATE_OF_CALLS: &str = "api = \"";
+const RATE: &str = "api = \"1000000000 per 60s\"";
+const CATALOG: &str = "target/bench/catalog.toml";
 const IDLE_STREAMS: usize = 1_000;
 /// What is answered and not counted yet is counted by then.
 const COUNTED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -133,8 +137,9 @@ async fn measure_tollway(
     provider: &str,
     idle_mb: &mut Option<f64>,
 ) -> Result<Figures, String> {
-    let url = format!("http://{provider}/v1");
+    let (url, catalog) = (format!("http://{provider}/v1"), write_catalog()?);
     let settings = [
+        ("TOLLWAY_CATALOG", catalog.as_str()),
         ("TOLLWAY_UPSTREAM_STANDIN_URL", url.as_str()),
         ("TOLLWAY_UPSTREAM_STANDIN_KIND", "openai"),
         ("TOLLWAY_UPSTREAM_STANDIN_ALLOW_PRIVATE", "true"),
@@ -152,6 +157,17 @@ async fn measure_tollway(
     }
     *idle_mb = Some(idle_streams(&server, &target).await?);
     Ok(figures)
+}
+
+/// The starter catalog, but with a rate that no caller here reaches. It is checked at every call as before.
+fn write_catalog() -> Result<String, String> {
+    let starter = parts::workspace_root().join(STARTER);
+    let text = std::fs::read_to_string(starter).map_err(|error| format!("{STARTER}: {error}"))?;
+    let lines = text.lines().map(|line| if line.starts_with(RATE_OF_CALLS) { RATE } else { line });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    std::fs::create_dir_all("target/bench").map_err(|error| format!("target/bench: {error}"))?;
+    std::fs::write(CATALOG, text).map_err(|error| format!("{CATALOG}: {error}"))?;
+    Ok(CATALOG.into())
 }
 
 /// Requests and tokens that the server has counted, once they are as many as were answered, or else after a while.
