@@ -191,6 +191,28 @@ async fn who_reads_right_after_an_answer_sees_it_although_memory_has_lost_the_ac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_found_by_its_name_is_remembered_as_it_stands() {
+    for place in Place::both() {
+        let (node, account) = place.node_with(LedgerSettings { remembered_accounts: 1_000, ..patient() }).await;
+        let name = "UPDATE accounts SET external_id = 'ada' WHERE id = $1";
+        node.write(move |tx| tx.execute(name, &[account.into()])).await;
+        assert_eq!(node.ledger.account_named("ada").await.unwrap(), Some(account));
+        assert_eq!(node.ledger.account_named("bob").await.unwrap(), None);
+        assert_eq!(node.ledger.remembered_accounts(), 1);
+        accepted(node.consume(account, 100).await);
+        assert!(is_denied(&node.consume(account, 1).await));
+        // A change of plan makes memory forget the account, while what it used still waits to be written.
+        node.upgrade(account).await;
+        assert_eq!(node.ledger.account_named("ada").await.unwrap(), Some(account));
+        assert_eq!(node.usage(account).await, (100, 0));
+        accepted(node.consume(account, 9_900).await);
+        assert!(is_denied(&node.consume(account, 1).await));
+        node.must_be_exact().await;
+        node.database.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readers_never_see_less_than_was_answered_while_others_write() {
     let settings = LedgerSettings { remembered_accounts: 0, ..bounded(20) };
     let place = Place::sqlite();
