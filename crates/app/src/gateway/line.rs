@@ -114,11 +114,13 @@ mod tests {
 
     async fn wait_until_waiting(line: &Arc<Line>, count: usize) {
         loop {
-            let state = line.state.lock();
-            if state.priority.len() + state.others.len() == count {
+            let waiting = {
+                let state = line.state.lock();
+                state.priority.len() + state.others.len()
+            };
+            if waiting == count {
                 return;
             }
-            drop(state);
             tokio::task::yield_now().await;
         }
     }
@@ -146,8 +148,7 @@ mod tests {
             task.await.expect("no task panics");
         }
         assert_eq!(line.state.lock().free, 1, "the place came back");
-        let order = order.lock().clone();
-        order
+        order.lock().clone()
     }
 
     #[tokio::test]
