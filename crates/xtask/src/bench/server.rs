@@ -32,12 +32,20 @@ impl Server {
             command.args(["--database", database]);
         }
         command.envs(settings.iter().copied());
-        let (process, line) = Process::start_and_read(&command)?;
+        let started = Self::start_in(&folder, &command);
+        if started.is_err() {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        started
+    }
+
+    fn start_in(folder: &Path, command: &Command) -> Result<Self, String> {
+        let (process, line) = Process::start_and_read(command)?;
         let text =
             |name: &str| text_of(&line, name).ok_or_else(|| format!("the server did not say its {name}: {line}"));
         let address = text("url")?.trim_start_matches("http://").to_owned();
         let (service_key, account, api_key) = (text("service_key")?, text("account")?, text("api_key")?);
-        Ok(Self { process, address, service_key, account, api_key, folder })
+        Ok(Self { process, address, service_key, account, api_key, folder: folder.to_owned() })
     }
 
     /// One request outside the measurement.
