@@ -78,7 +78,24 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     for other in arguments.others() {
         other.install()?;
     }
-    super::runtime()?.block_on(compare(arguments))
+    super::runtime()?.block_on(async {
+        tokio::select! {
+            compared = compare(arguments) => compared,
+            () = told_to_stop() => Err("The benchmark was stopped, and what it had started.".into()),
+        }
+    })
+}
+
+/// Whoever stops the benchmark stops the servers that it started, too.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut end)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = end.recv() => {}
+    }
 }
 
 /// The stand-in, the floor and the callers take a share of the machine; it has to be the same small one for all.
