@@ -58,6 +58,9 @@ pub enum AppError {
     /// Waited past its deadline and was not applied.
     #[error("The server is busy and did not get to this request. It was not applied; try again.")]
     TooLate,
+    /// Prepared by terms that the account has no more, and not applied. Use cases try again with the new ones.
+    #[error("The account's plan changed in the same moment. Nothing was applied; try again.")]
+    TermsChanged,
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -96,7 +99,7 @@ impl AppError {
             Self::Refused(refusal) => refusal_code(refusal),
             Self::KeyReused { .. } => "idempotency_key_reused",
             Self::StillRunning => "idempotency_still_running",
-            Self::TooLate => "too_late",
+            Self::TooLate | Self::TermsChanged => "too_late",
             Self::Storage(StorageError::Busy) => "busy",
             Self::Storage(StorageError::Unavailable(_)) => "unavailable",
             Self::Storage(StorageError::OutcomeUnknown) => "outcome_unknown",
@@ -114,6 +117,7 @@ impl From<LedgerError> for AppError {
         match error {
             LedgerError::AccountUnknown => Self::AccountUnknown,
             LedgerError::TooLate => Self::TooLate,
+            LedgerError::TermsChanged => Self::TermsChanged,
             LedgerError::Storage(error) => Self::Storage(error),
         }
     }

@@ -15,7 +15,7 @@ use super::settling::{OpenCall, Settled};
 use super::streaming::CallStream;
 use super::{CallError, forwarding};
 use crate::identity::scopes::MODELS_CALL;
-use crate::metering::consume::{account_to_count, terms};
+use crate::metering::consume::account_to_count;
 use crate::metering::reserve::hold_usage;
 use crate::metering::{Context, Counts, Hold, Work};
 use crate::rate_limits::Allowance;
@@ -83,7 +83,7 @@ pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, Cal
     let provider = first.provider.clone();
     let work = work_of(&asked, &request, (model.clone(), provider));
     let open = hold(app, caller, account, (&request, work)).await?;
-    let has_priority = terms(app, account).await.is_ok_and(|terms| has_priority(&terms));
+    let has_priority = app.ledger.remembered_terms(account).is_some_and(|terms| has_priority(&terms));
     let sent = forward(&serving, &request, (&model, &asked.headers, has_priority)).await;
     match sent {
         Ok(forwarded) => answer(request, open, forwarded, allowance).await,

@@ -15,6 +15,9 @@ use super::{Counted, Work};
 use crate::error::Denied;
 use crate::{AccountRef, App, AppError, Caller, accounts};
 
+/// How often something is tried by terms that change under it.
+const TRIES: usize = 4;
+
 /// Counts work when it fits the account's limits; otherwise counts nothing. Answers after the count is durable.
 ///
 /// # Errors
@@ -22,17 +25,52 @@ use crate::{AccountRef, App, AppError, Caller, accounts};
 pub async fn consume(app: &App, caller: &Caller, account: &AccountRef, work: Work) -> Result<Counted, AppError> {
     caller.must_have_scope("usage:write")?;
     let account = account_to_count(app, caller, account).await?;
-    let terms = terms(app, account).await?;
+    let mut tried = 0;
+    loop {
+        let terms = terms_to_try(app, account, tried).await?;
+        let outcome = consume_by(app, caller, (account, &terms), &work).await;
+        if !is_for_old_terms(app, &outcome, tried) {
+            return outcome;
+        }
+        tried += 1;
+    }
+}
+
+async fn consume_by(
+    app: &App,
+    caller: &Caller,
+    (account, terms): (AccountId, &Terms),
+    work: &Work,
+) -> Result<Counted, AppError> {
     let plans = app.plans().await?;
-    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
-    asked.must_allow_model_unless_counted(&work).await?;
-    let prepared = asked.prepare(&work, Action::Consume, None)?;
+    let asked = Asked { app, caller: Some(caller), account, terms, plans };
+    asked.must_allow_model_unless_counted(work).await?;
+    let mut prepared = asked.prepare(work, Action::Consume, None)?;
+    prepared.request.epoch = Some(terms.epoch);
     if prepared.request.key.is_none()
         && let Some(denial) = app.ledger.remembered_denial(&prepared.request.command)
     {
-        return Err(denied(app, &terms, &prepared.plans, &denial));
+        return Err(denied(app, terms, &prepared.plans, &denial));
     }
-    submit(app, &terms, prepared).await
+    submit(app, terms, prepared).await
+}
+
+/// The terms to try something by, first those remembered. Where several nodes share the database these may be old: the
+/// ledger notices by their epoch, and [`is_for_old_terms`] says when to try again.
+pub(super) async fn terms_to_try(app: &App, account: AccountId, tried: usize) -> Result<Arc<Terms>, AppError> {
+    match app.ledger.remembered_terms(account) {
+        Some(remembered) if tried == 0 => Ok(remembered),
+        _ => app.ledger.terms_now(account).await?.ok_or(AppError::AccountUnknown),
+    }
+}
+
+/// Whether an outcome may be otherwise by the terms as the database has them now.
+pub(super) fn is_for_old_terms<T>(app: &App, outcome: &Result<T, AppError>, tried: usize) -> bool {
+    match outcome {
+        Err(AppError::TermsChanged) => tried + 1 < TRIES,
+        Err(AppError::FeatureNotInPlan { .. }) => tried == 0 && app.database.is_postgres(),
+        _ => false,
+    }
 }
 
 /// The account that metered work is for; a new `external_id` makes one.

@@ -1,11 +1,11 @@
 //! Holds an estimate, and settles it: commit what was really used, or give it back.
 
 use domain::ids::{AccountId, ReservationId};
-use domain::ledger::{Action, Outcome};
+use domain::ledger::{Action, Outcome, Terms};
 use domain::time::MICROS_PER_SECOND;
 use storage::ledger::Answer;
 
-use super::consume::{account_to_count, denied, submit, terms};
+use super::consume::{account_to_count, denied, is_for_old_terms, submit, terms, terms_to_try};
 use super::work::Asked;
 use super::{Counted, Hold, Reserved, Work};
 use crate::{AccountRef, App, AppError, Caller};
@@ -30,14 +30,31 @@ pub(crate) async fn hold_usage(
     account: AccountId,
     (work, hold): (Work, Hold),
 ) -> Result<Reserved, AppError> {
-    let terms = terms(app, account).await?;
+    let mut tried = 0;
+    loop {
+        let terms = terms_to_try(app, account, tried).await?;
+        let outcome = hold_by(app, caller, (account, &terms), (&work, hold)).await;
+        if !is_for_old_terms(app, &outcome, tried) {
+            return outcome;
+        }
+        tried += 1;
+    }
+}
+
+async fn hold_by(
+    app: &App,
+    caller: &Caller,
+    (account, terms): (AccountId, &Terms),
+    (work, hold): (&Work, Hold),
+) -> Result<Reserved, AppError> {
     let plans = app.plans().await?;
-    let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
-    asked.must_allow_model_unless_counted(&work).await?;
+    let asked = Asked { app, caller: Some(caller), account, terms, plans };
+    asked.must_allow_model_unless_counted(work).await?;
     let reservation = ReservationId::new(account, app.now(), app.entropy.bits());
     let ttl_micros = i64::from(hold.ttl_seconds) * MICROS_PER_SECOND;
     let action = Action::Reserve { reservation, ttl_micros, on_expiry: hold.on_expiry };
-    let prepared = asked.prepare(&work, action, None)?;
+    let mut prepared = asked.prepare(work, action, None)?;
+    prepared.request.epoch = Some(terms.epoch);
     let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
     match app.ledger.submit(prepared.request).await? {
         Answer::Judged(Outcome::Accepted(accepted)) => Ok(Reserved {
@@ -48,7 +65,7 @@ pub(crate) async fn hold_usage(
             plan,
             at: accepted.event.at,
         }),
-        Answer::Judged(Outcome::Denied(denial)) => Err(denied(app, &terms, &prepared.plans, &denial)),
+        Answer::Judged(Outcome::Denied(denial)) => Err(denied(app, terms, &prepared.plans, &denial)),
         Answer::Judged(Outcome::Refused(refusal)) => Err(refusal.into()),
         Answer::Judged(Outcome::Settled(_)) => Err(domain::ledger::Refusal::ReservationUnknown.into()),
         Answer::Conflict(event) => Err(AppError::KeyReused { event: Some(event) }),
@@ -100,7 +117,11 @@ pub(crate) async fn settle_usage(
 ) -> Result<Counted, AppError> {
     let unknown = |_| AppError::from(domain::ledger::Refusal::ReservationUnknown);
     let account = caller.account(app, &AccountRef::Id(id.account)).await.map_err(unknown)?;
-    let terms = terms(app, account).await.map_err(unknown)?;
+    // Nothing in a settlement depends on how old they are: the ledger judges by its own.
+    let terms = match app.ledger.remembered_terms(account) {
+        Some(remembered) => remembered,
+        None => terms(app, account).await.map_err(unknown)?,
+    };
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
     let prepared =

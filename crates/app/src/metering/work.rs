@@ -75,6 +75,7 @@ impl Asked<'_> {
                 key: work.key.as_ref().map(caller_key),
                 model: work.model.clone().unwrap_or_else(|| Name::new("")),
                 details: Arc::from(details),
+                epoch: None,
             },
             cost: priced.map(|priced| priced.cost),
             plans: self.plans.clone(),

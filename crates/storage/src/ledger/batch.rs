@@ -96,6 +96,9 @@ impl Batch {
                 Answer::Conflict(known.event)
             });
         }
+        if request.epoch.is_some_and(|epoch| epoch != book.terms.epoch) {
+            return Err(LedgerError::TermsChanged);
+        }
         if let Action::Reverse { original } = &request.command.action
             && let Some(by) = self.reversed.get(&original.event)
         {

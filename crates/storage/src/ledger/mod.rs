@@ -87,6 +87,9 @@ pub struct Request {
     pub model: Name,
     /// JSON kept with the event: user, tokens, cost and the price it was made with, context, metadata.
     pub details: Arc<str>,
+    /// The entitlement epoch of the terms it was prepared by. Where the account has another by now, nothing is judged and
+    /// the answer is [`LedgerError::TermsChanged`]. `None`: it holds whatever the terms are.
+    pub epoch: Option<i64>,
 }
 
 /// A caller's idempotency key, hashed, and a hash of what it was sent with.
@@ -127,6 +130,9 @@ pub enum LedgerError {
     /// It waited too long and was not applied.
     #[error("the command waited too long and was not applied")]
     TooLate,
+    /// It was prepared by terms that the account has no more, and was not applied.
+    #[error("the account's terms have changed")]
+    TermsChanged,
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

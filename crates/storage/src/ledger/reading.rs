@@ -73,6 +73,19 @@ impl Ledger {
         Ok(database_now.is_none_or(|now| nearest.contains(&now)))
     }
 
+    /// The terms that were remembered last, however old where other nodes may have changed them: good for preparing a
+    /// command that names their epoch. `None`: none are remembered, or their time is over.
+    pub fn remembered_terms(&self, account: AccountId) -> Option<Arc<Terms>> {
+        let now = self.shared.clock.now();
+        self.shared.memory.last_terms(account).filter(|terms| terms.hold_at(now))
+    }
+
+    /// The terms as the database has them now.
+    pub async fn terms_now(&self, account: AccountId) -> Result<Option<Arc<Terms>>, StorageError> {
+        let now = self.shared.clock.now();
+        Ok(self.read_book(account, now, needed_by_all(now)).await?.map(|book| book.terms))
+    }
+
     /// What judges an account, known within a second. `Ok(None)`: there is no such account.
     pub async fn terms(&self, account: AccountId) -> Result<Option<Arc<Terms>>, StorageError> {
         let now = self.shared.clock.now();

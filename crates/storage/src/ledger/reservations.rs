@@ -52,6 +52,7 @@ pub(crate) fn expiry_request(
         key: None,
         model: Name::new(row.text("model")?),
         details: Arc::from(row.text("details")?),
+        epoch: None,
     })
 }
 
@@ -91,6 +92,8 @@ impl Ledger {
             occurred_at: None,
         };
         // The batch settles what has expired before it judges; the release itself names a reservation nobody has.
-        self.submit(Request { command, key: None, model: Name::new(""), details: Arc::from("{}") }).await.map(|_| ())
+        self.submit(Request { command, key: None, model: Name::new(""), details: Arc::from("{}"), epoch: None })
+            .await
+            .map(|_| ())
     }
 }

@@ -213,6 +213,7 @@ impl Node {
             key: None,
             model: Name::new(""),
             details: Arc::from("{}"),
+            epoch: None,
         }
     }
 

@@ -17,7 +17,7 @@ async fn ask_until_answered(node: &Node, account: AccountId, key: u64) -> bool {
             Ok(Answer::Judged(_) | Answer::Replayed { .. }) => return attempt == 0,
             Ok(Answer::Conflict(_)) => panic!("the same content is no conflict"),
             Err(LedgerError::AccountUnknown) => panic!("the account is there"),
-            Err(LedgerError::TooLate | LedgerError::Storage(_)) => {
+            Err(LedgerError::TooLate | LedgerError::TermsChanged | LedgerError::Storage(_)) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -49,6 +49,7 @@ impl Maker<'_> {
             key: self.random.chance(50).then(|| self.key()),
             model: Name::new(["", "small"][self.random.below(2)]),
             details: Arc::from("{}"),
+            epoch: None,
         }
     }
 

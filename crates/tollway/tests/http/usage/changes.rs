@@ -98,6 +98,27 @@ async fn another_node_knows_within_a_second() {
     within_a_second("the revocation is known", async || by_key().await == 401).await;
 }
 
+#[tokio::test]
+async fn a_plan_that_another_node_changed_holds_for_the_next_call() {
+    let Some(database) = TestDatabase::create() else { return };
+    let engine = Engine::Postgres(database);
+    let catalog = TextFile::new("catalog.toml", SMALL_CATALOG);
+    let start = || TestServer::with(TOLLWAY, &engine, &["--catalog", catalog.path()]);
+    let (here, there) = (start(), start());
+    let (customer, elsewhere) = (Customer::new(&here, "changes"), Customer::new(&there, "changes"));
+    let large = json!({ "model": "large", "prompt_tokens": 1 });
+    let consume = async || elsewhere.post("/api/v1/usage/consume", large.clone()).await;
+    let reserve = async || elsewhere.reserve(large.clone()).await;
+    for _ in 0..3 {
+        put(&customer, "grant", json!({ "plan": "free" })).await;
+        assert_problem(&consume().await, 403, "model_not_allowed");
+        assert_problem(&reserve().await, 403, "model_not_allowed");
+        put(&customer, "grant", json!({ "plan": "pro" })).await;
+        assert_eq!(consume().await.expect(200).json()["plan"], "pro");
+        reserve().await.expect(201);
+    }
+}
+
 /// A second by the product's promise, and half of one for a busy machine.
 async fn within_a_second(what: &str, is_so: impl AsyncFn() -> bool) {
     let begun = tokio::time::Instant::now();
