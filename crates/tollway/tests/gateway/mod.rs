@@ -2,6 +2,7 @@
 
 mod caller;
 mod denials;
+mod discretion;
 mod endings;
 mod limits;
 mod official_clients;
