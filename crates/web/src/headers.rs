@@ -91,8 +91,8 @@ pub fn add_rate_limit(
 }
 
 /// The limit with the smallest share left; of equal ones the one that holds longest. Unlimited ones come last.
-pub fn tightest(limits: &[LimitState]) -> Option<&LimitState> {
-    limits.iter().reduce(|tightest, limit| if is_tighter(limit, tightest) { limit } else { tightest })
+pub fn tightest<'l>(limits: impl IntoIterator<Item = &'l LimitState>) -> Option<&'l LimitState> {
+    limits.into_iter().reduce(|tightest, limit| if is_tighter(limit, tightest) { limit } else { tightest })
 }
 
 fn is_tighter(a: &LimitState, b: &LimitState) -> bool {

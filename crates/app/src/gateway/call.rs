@@ -186,7 +186,7 @@ fn spoken_tokens(voice: &domain::pricing::VoiceFormulas, request: &ModelRequest)
 
 async fn answer(
     request: ModelRequest,
-    open: OpenCall,
+    mut open: OpenCall,
     forwarded: Forwarded,
     allowance: Option<Allowance>,
 ) -> Result<Reply, CallError> {
@@ -213,30 +213,26 @@ async fn answer(
     };
     drop(slot);
     open.begin();
-    let held_limits = open.limits.clone();
-    // A task of its own: a client that hangs up meanwhile must not stop it.
-    let settling = tokio::spawn({
-        let whole = whole.clone();
-        async move {
-            let (tokens, counts) = used(&request, &open, &whole).await;
-            open.commit(tokens, counts).await
-        }
-    });
-    let settled = settling.await.ok().flatten();
+    let held_limits = std::mem::take(&mut open.limits);
+    let settled = match usage_of_answer(request.endpoint, &whole) {
+        Some(tokens) => open.commit(tokens, Counts::Reported).await,
+        None => settle_estimated(request.endpoint, open, whole.clone()).await,
+    };
     let limits = settled.as_ref().map_or(held_limits, |settled| settled.counted.limits.clone());
     Ok(Reply { status, headers, body: ReplyBody::Whole(whole), limits, allowance, settled })
 }
 
-/// The tokens of a whole answer: reported, else estimated.
-async fn used(request: &ModelRequest, open: &OpenCall, whole: &Bytes) -> (CallTokens, Counts) {
-    if let Some(tokens) = usage_of_answer(request.endpoint, whole) {
-        return (tokens, Counts::Reported);
-    }
-    let (endpoint, model, whole) = (request.endpoint, open.model.clone(), whole.clone());
-    // Counting takes milliseconds, and the first time it loads the vocabulary.
-    let count = move || estimate_tokens(model.as_str(), &answer_text_of(endpoint, &whole));
-    let completion = tokio::task::spawn_blocking(count).await.unwrap_or(0);
-    (CallTokens::new(open.prompt_tokens, completion), Counts::Estimated)
+/// Books a whole answer that reports no usage by its text. In a task of its own: counting takes milliseconds, the first
+/// time it loads the vocabulary, and a client that hangs up meanwhile must not stop it.
+async fn settle_estimated(endpoint: Endpoint, open: OpenCall, whole: Bytes) -> Option<Settled> {
+    let model = open.model.clone();
+    let settling = tokio::spawn(async move {
+        let count = move || estimate_tokens(model.as_str(), &answer_text_of(endpoint, &whole));
+        let completion = tokio::task::spawn_blocking(count).await.unwrap_or(0);
+        let tokens = CallTokens::new(open.prompt_tokens, completion);
+        open.commit(tokens, Counts::Estimated).await
+    });
+    settling.await.ok().flatten()
 }
 
 /// The upstream did not do it: the call costs nothing. What it says of the request is the client's to read; what it says

@@ -101,13 +101,10 @@ async fn settle(app: App, caller: Caller, reservation: ReservationId, work: Opti
     let mut outcome = None;
     for _ in 0..TRIES {
         let settled = match &work {
-            Some(work) => {
-                let action = Action::Commit { reservation };
-                settle_usage(&app, &caller, reservation, (work.clone(), true), action).await
-            }
+            Some(work) => settle_usage(&app, &caller, reservation, (work, true), Action::Commit { reservation }).await,
             None => {
-                let action = Action::Release { reservation };
-                settle_usage(&app, &caller, reservation, (Work::default(), false), action).await
+                let nothing = Work::default();
+                settle_usage(&app, &caller, reservation, (&nothing, false), Action::Release { reservation }).await
             }
         };
         match settled {

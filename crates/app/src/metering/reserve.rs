@@ -88,23 +88,14 @@ async fn hold_by(
 pub async fn commit(app: &App, caller: &Caller, id: ReservationId, work: Work) -> Result<Counted, AppError> {
     let says_usage =
         !work.usage.is_empty() || work.model.is_some() || work.audio_bytes.is_some() || work.characters.is_some();
-    settle(app, caller, id, (work, says_usage), Action::Commit { reservation: id }).await
+    caller.must_have_scope("usage:write")?;
+    settle_usage(app, caller, id, (&work, says_usage), Action::Commit { reservation: id }).await
 }
 
 /// Gives a reservation back. Twice is the first outcome.
 pub async fn release(app: &App, caller: &Caller, id: ReservationId) -> Result<Counted, AppError> {
-    settle(app, caller, id, (Work::default(), false), Action::Release { reservation: id }).await
-}
-
-async fn settle(
-    app: &App,
-    caller: &Caller,
-    id: ReservationId,
-    (work, says_usage): (Work, bool),
-    action: Action,
-) -> Result<Counted, AppError> {
     caller.must_have_scope("usage:write")?;
-    settle_usage(app, caller, id, (work, says_usage), action).await
+    settle_usage(app, caller, id, (&Work::default(), false), Action::Release { reservation: id }).await
 }
 
 /// As [`commit`] and [`release`], for a caller who may.
@@ -112,7 +103,7 @@ pub(crate) async fn settle_usage(
     app: &App,
     caller: &Caller,
     id: ReservationId,
-    (work, says_usage): (Work, bool),
+    (work, says_usage): (&Work, bool),
     action: Action,
 ) -> Result<Counted, AppError> {
     let unknown = |_| AppError::from(domain::ledger::Refusal::ReservationUnknown);
@@ -125,6 +116,6 @@ pub(crate) async fn settle_usage(
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
     let prepared =
-        if says_usage { asked.prepare(&work, action, None)? } else { asked.prepare_amounts(&work, action, None)? };
+        if says_usage { asked.prepare(work, action, None)? } else { asked.prepare_amounts(work, action, None)? };
     submit(app, &terms, prepared).await
 }

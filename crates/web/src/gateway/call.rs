@@ -28,21 +28,22 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Answers `POST /v1/…`.
 pub async fn call(state: Arc<WebState>, endpoint: Endpoint, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    match answered(&state, endpoint, &parts.headers, body).await {
+    let (mut parts, body) = request.into_parts();
+    let headers = std::mem::take(&mut parts.headers);
+    match answered(&state, endpoint, headers, body).await {
         Ok(response) => response,
         Err(refused) => refusal::write(&state.app, endpoint.kind(), &refused, &parts).await,
     }
 }
 
-async fn answered(state: &WebState, endpoint: Endpoint, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
-    let caller = authenticate(state, headers).await.map_err(CallError::from)?;
-    let told = context::read(headers)?;
+async fn answered(state: &WebState, endpoint: Endpoint, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
+    let caller = authenticate(state, &headers).await.map_err(CallError::from)?;
+    let told = context::read(&headers)?;
     let body = read_bytes_within(body, LONGEST_REQUEST, REQUEST_TIME).await?;
     let asked = Asked {
         endpoint,
         account: told.account,
-        headers: headers.clone(),
+        headers,
         body,
         user: told.user,
         end_user: told.end_user,

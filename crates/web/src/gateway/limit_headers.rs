@@ -25,9 +25,9 @@ const TOKENS: [HeaderName; 3] = [
 pub async fn add(headers: &mut HeaderMap, app: &App, (limits, allowance): (&[LimitState], Option<&Allowance>)) {
     let Ok(plans) = app.plans().await else { return };
     let meters = &plans.catalog.meters;
-    let fed_by = |feed: &[Feed]| -> Vec<LimitState> {
+    let tightest_of = |feed: &[Feed]| {
         let is_fed = |limit: &&LimitState| meters.get(&limit.meter).is_some_and(|meter| feed.contains(&meter.feed));
-        limits.iter().filter(is_fed).filter(|limit| limit.limit.is_some()).cloned().collect()
+        tightest(limits.iter().filter(is_fed).filter(|limit| limit.limit.is_some()))
     };
     let now = app.now();
     let show = |headers: &mut HeaderMap, names: &[HeaderName; 3], limit: &LimitState| {
@@ -40,7 +40,7 @@ pub async fn add(headers: &mut HeaderMap, app: &App, (limits, allowance): (&[Lim
             headers::put(headers, names[2].clone(), &format!("{seconds}s"));
         }
     };
-    match (tightest(&fed_by(&[Feed::Requests])), allowance) {
+    match (tightest_of(&[Feed::Requests]), allowance) {
         (Some(limit), _) => show(headers, &REQUESTS, limit),
         (None, Some(allowance)) => {
             headers.insert(&REQUESTS[0], HeaderValue::from(allowance.requests));
@@ -49,7 +49,7 @@ pub async fn add(headers: &mut HeaderMap, app: &App, (limits, allowance): (&[Lim
         }
         (None, None) => {}
     }
-    if let Some(limit) = tightest(&fed_by(&[Feed::TotalTokens, Feed::PromptTokens, Feed::CompletionTokens])) {
+    if let Some(limit) = tightest_of(&[Feed::TotalTokens, Feed::PromptTokens, Feed::CompletionTokens]) {
         show(headers, &TOKENS, limit);
     }
 }
