@@ -137,10 +137,8 @@ How the demo account stands:
 
   curl -sS {url}/api/v1/usage -H 'Authorization: Bearer {api_key}'
 
-Put user 42 on the plan pro:
+Put the demo account on the plan pro:
 
-  curl -sS -X POST {url}/api/v1/accounts -H 'Authorization: Bearer {service_key}' \\
-    -H 'Content-Type: application/json' -d '{{\"external_id\": \"user-42\", \"name\": \"User 42\"}}'
   curl -sS -X PUT {url}/api/v1/accounts/{account}/grant -H 'Authorization: Bearer {service_key}' \\
     -H 'Content-Type: application/json' -d '{{\"plan\": \"pro\"}}'
 
