@@ -5,7 +5,7 @@ use domain::catalog::FeatureValue;
 use domain::ids::AccountId;
 use domain::ledger::{OnExpiry, Terms};
 use domain::name::Name;
-use domain::pricing::CallTokens;
+use domain::pricing::{CallTokens, lookup_model};
 use http::{HeaderMap, StatusCode, header};
 use providers::model_api::{Answer, Endpoint, ModelRequest, answer_text_of, estimate_tokens, usage_of_answer};
 
@@ -13,6 +13,7 @@ use super::forwarding::{Forwarded, forward};
 use super::open_calls::HOLD_SECONDS;
 use super::settling::{OpenCall, Settled};
 use super::streaming::CallStream;
+use super::upstreams::Serving;
 use super::{CallError, forwarding};
 use crate::identity::scopes::MODELS_CALL;
 use crate::metering::consume::account_to_count;
@@ -31,6 +32,7 @@ const LARGEST_ANSWER: usize = 64 << 20;
 const BYTES_PER_TOKEN: u64 = 4;
 const TOKENS_A_MESSAGE: u64 = 4;
 const LONGEST_WORD: usize = 255;
+const LONGEST_METADATA_BYTES: usize = 16 * 1024;
 
 /// What a client asks, parsed at the edge as far as the form goes.
 #[derive(Debug)]
@@ -76,12 +78,18 @@ pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, Cal
     let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let request = ModelRequest::read(asked.endpoint, content_type, asked.body.clone())?;
     let model = app.gateway.meant(&request.model);
-    let serving = app.gateway.serving(asked.endpoint.kind(), model.as_str());
+    let mut serving = app.gateway.serving(asked.endpoint.kind(), model.as_str());
+    let plans = app.plans().await?;
+    // Whoever answers, the call can be priced. Where nobody's can, the plan's own refusal goes first.
+    let is_priced = |serving: &Serving| lookup_model(&plans.catalog, model.as_str(), Some(&serving.provider)).is_ok();
+    if serving.iter().any(|serving| is_priced(serving)) {
+        serving.retain(|serving| is_priced(serving));
+    }
     let Some(first) = serving.first() else { return Err(CallError::ModelNotFound(Name::new(&request.model))) };
     let account = account_to_count(app, caller, &asked.account).await?;
     let allowance = hold_to_rate(app, caller, account).await?;
     let provider = first.provider.clone();
-    let work = work_of(&asked, &request, (model.clone(), provider));
+    let work = work_of(&asked, &request, (model.clone(), provider))?;
     let open = hold(app, caller, account, (&request, work)).await?;
     let has_priority = app.ledger.remembered_terms(account).is_some_and(|terms| has_priority(&terms));
     let sent = forward(&serving, &request, (&model, &asked.headers, has_priority)).await;
@@ -113,23 +121,43 @@ fn has_priority(terms: &Terms) -> bool {
 }
 
 /// Everything about the call but its tokens.
-fn work_of(asked: &Asked, request: &ModelRequest, (model, provider): (Name, String)) -> Work {
+fn work_of(asked: &Asked, request: &ModelRequest, (model, provider): (Name, String)) -> Result<Work, AppError> {
+    must_be_keepable(request)?;
     let mut context = asked.context.clone();
     context.request_type.get_or_insert_with(|| asked.endpoint.request_type().to_owned());
     if let Some(metadata) = &request.metadata {
         lift(metadata, &mut context);
         context.metadata.get_or_insert_with(|| metadata.clone());
     }
-    Work {
+    Ok(Work {
         user: asked.user.clone(),
-        end_user: asked.end_user.clone().or_else(|| request.user.as_deref().map(Name::new)),
+        end_user: asked
+            .end_user
+            .clone()
+            .or_else(|| request.user.as_deref().filter(|user| !user.is_empty()).map(Name::new)),
         model: Some(model),
         provider: Some(provider),
         audio_bytes: request.audio_bytes,
         characters: request.characters,
         context,
         ..Work::default()
+    })
+}
+
+/// What a request tells of itself is kept with its event, so it has the bounds that the API has.
+fn must_be_keepable(request: &ModelRequest) -> Result<(), AppError> {
+    let is_word = |text: &String| text.chars().count() <= LONGEST_WORD && !text.contains('\0');
+    if !request.user.as_ref().is_none_or(is_word) {
+        let message = format!("`user` must be at most {LONGEST_WORD} characters without U+0000.");
+        return Err(AppError::invalid("user", message));
     }
+    let length = request.metadata.as_ref().map_or(0, |metadata| {
+        serde_json::to_string(metadata).expect("maps with text keys can always be written").len()
+    });
+    if length > LONGEST_METADATA_BYTES {
+        return Err(AppError::invalid("metadata", "`metadata` is longer than 16 KB."));
+    }
+    Ok(())
 }
 
 /// What the request's own metadata says under these names stands where the headers' would, which go first.
@@ -190,7 +218,8 @@ async fn answer(
     forwarded: Forwarded,
     allowance: Option<Allowance>,
 ) -> Result<Reply, CallError> {
-    let Forwarded { answer, slot } = forwarded;
+    let Forwarded { answer, slot, provider } = forwarded;
+    open.work.provider = Some(provider);
     let (status, headers) = (answer.status, answer.headers.clone());
     if !status.is_success() {
         return refused(open, answer, allowance).await;

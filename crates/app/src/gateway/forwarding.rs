@@ -14,6 +14,8 @@ use super::upstreams::Serving;
 pub(super) struct Forwarded {
     pub answer: Answer,
     pub slot: Option<Slot>,
+    /// Whose answer it is, and so whose prices it has.
+    pub provider: String,
 }
 
 /// Sends the call to the first upstream that takes it. A refused connection, 429 and 5xx go on to the next; an answer
@@ -25,7 +27,7 @@ pub(super) async fn forward(
 ) -> Result<Forwarded, CallError> {
     let body = request.rewritten(model.as_str(), true);
     let mut last = None;
-    for (place, serving) in serving_in_turn(serving) {
+    for (is_last, serving) in serving_in_turn(serving) {
         let slot = match &serving.line {
             Some(line) => match line.enter(has_priority).await {
                 Ok(slot) => Some(slot),
@@ -36,11 +38,11 @@ pub(super) async fn forward(
             },
             None => None,
         };
-        let is_last = place;
+        let provider = serving.provider.clone();
         match serving.client.send(request.endpoint, headers, body.clone()).await {
             Ok(answer) if is_last || !is_trouble(answer.status) => {
                 count(serving, "answered");
-                return Ok(Forwarded { answer, slot });
+                return Ok(Forwarded { answer, slot, provider });
             }
             Ok(answer) => {
                 count(serving, "refused");
@@ -49,7 +51,7 @@ pub(super) async fn forward(
                     status = answer.status.as_u16(),
                     "an upstream refused a call; trying the next"
                 );
-                last = Some(Ok(Forwarded { answer, slot: None }));
+                last = Some(Ok(Forwarded { answer, slot: None, provider }));
             }
             Err(error) => {
                 count(serving, "failed");

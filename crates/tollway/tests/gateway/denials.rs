@@ -75,6 +75,64 @@ async fn models_that_do_not_exist_or_are_not_in_the_plan_are_refused() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_kept_is_refused_by_its_field_and_costs_nothing() {
+    with_catalog(SMALL_CATALOG, async |server| {
+        let caller = ModelCaller::new(server, "unkept").await;
+        let long = "x".repeat(256);
+        for (field, value) in [
+            ("user", json!("a\u{0}b")),
+            ("user", json!(long)),
+            ("user", json!(7)),
+            ("metadata", json!({ "all": "x".repeat(20_000) })),
+            ("metadata", json!("text")),
+            ("max_tokens", json!(-1)),
+            ("stream", json!("yes")),
+            ("model", json!("a\u{0}b")),
+        ] {
+            let mut body = chat("Hello", false);
+            body[field] = value.clone();
+            let answer = caller.post("/v1/chat/completions", &body).await;
+            assert_eq!(answer.status, 400, "{field} {value}: {}", answer.text);
+            assert_eq!(answer.json()["error"]["param"], field, "{}", answer.text);
+        }
+        // Odd text is text all the same, and comes back as it was.
+        let mut body = chat("Hello", false);
+        body["user"] = json!("Grüße 🦀");
+        body["metadata"] = json!({ "odd": "a\u{0}b" });
+        let answer = caller.post("/v1/chat/completions", &body).await.expect(200);
+        let id = answer.header("tollway-event").expect("the event").to_owned();
+        let event = server.get(&format!("/api/v1/usage/events/{id}")).await.expect(200).json();
+        assert_eq!(event["details"]["end_user"], "Grüße 🦀");
+        assert_eq!(event["details"]["context"]["metadata"]["odd"], "a\u{0}b");
+        assert_eq!(caller.used().await.requests, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_is_shown_to_its_account_alone() {
+    with_catalog(SMALL_CATALOG, async |server| {
+        let caller = ModelCaller::new(server, "owner").await;
+        let answer = caller.chat("Hello").await.expect(200);
+        let path = format!("/api/v1/usage/events/{}", answer.header("tollway-event").expect("the event"));
+        let stranger = Customer::new(server, "stranger").api_key(json!({ "name": "Curious" })).await;
+        let owner = caller.customer.api_key(json!({ "name": "Own" })).await;
+        let by = async |key: &serde_json::Value, path: &str| {
+            let secret = key["secret"].as_str().expect("the secret").to_owned();
+            let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(secret).send().await;
+            answer.expect("an answer").status().as_u16()
+        };
+        assert_eq!((by(&owner, &path).await, by(&stranger, &path).await), (200, 404));
+        let mut unknown = path.clone();
+        let last = if unknown.pop() == Some('0') { '1' } else { '0' };
+        unknown.push(last);
+        assert_eq!(by(&owner, &unknown).await, 404);
+        assert!([400, 404].contains(&by(&owner, "/api/v1/usage/events/evt_nonsense").await));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_models_of_an_account_are_those_that_its_plan_allows() {
     with_catalog(SMALL_CATALOG, async |server| {
         let customer = Customer::new(server, "lists");

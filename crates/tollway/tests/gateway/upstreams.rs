@@ -60,7 +60,9 @@ async fn an_upstream_that_fails_before_answering_is_passed_over() {
     let (gone, busy, third) = (nobody().await, always_busy().await, stand_in().await);
     let (_site, server) = start(&[("AAA", "URL", &gone), ("BBB", "URL", &busy), ("CCC", "URL", &third)], "");
     let caller = ModelCaller::new(&server, "passed-over").await;
-    caller.chat("Hello").await.expect(200);
+    let answer = caller.chat("Hello").await.expect(200);
+    let event = format!("/api/v1/usage/events/{}", answer.header("tollway-event").expect("the event"));
+    assert_eq!(server.get(&event).await.expect(200).json()["details"]["provider"], "ccc");
     assert!(caller.stream("Hello").await.is_done());
     assert_eq!(calls(&third).await, 2);
     // What the request itself is refused for is nobody else's to answer.
