@@ -52,6 +52,11 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
         self.young.insert(key, value);
     }
 
+    pub fn remove(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
     pub fn clear(&mut self) {
         self.young.clear();
         self.old.clear();

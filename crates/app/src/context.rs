@@ -11,8 +11,9 @@ use storage::{Clock, Database, Entropy, StorageError};
 use crate::AppError;
 use crate::accounts::AccountNames;
 use crate::gateway::Gateway;
-use crate::identity::KeyCache;
+use crate::identity::{KeyCache, Passwords, PeopleSettings, SessionCache, SigningKeys};
 use crate::rate_limits::RateLimiter;
+use crate::vault::Vault;
 
 /// Cheap to clone; one a process.
 #[derive(Clone)]
@@ -23,6 +24,10 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
+    pub(crate) sessions: Arc<SessionCache>,
+    pub(crate) signing_keys: Arc<SigningKeys>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) account_names: Arc<AccountNames>,
     pub(crate) rate_limits: Arc<RateLimiter>,
 }
@@ -36,27 +41,59 @@ pub struct Settings {
     pub auto_create_accounts: bool,
     /// Development: the clock can be moved.
     pub development: bool,
+    pub people: PeopleSettings,
+}
+
+impl Settings {
+    /// A page of this server. Links in mails begin with the public URL, whatever address a request came by.
+    pub fn page(&self, page: &str) -> String {
+        format!("{}/{page}", self.issuer())
+    }
+
+    /// A page with the secret that it needs.
+    pub fn link(&self, page: &str, secret: &str) -> String {
+        format!("{}/{page}?token={secret}", self.issuer())
+    }
+
+    /// Who tokens are said to be from.
+    pub fn issuer(&self) -> &str {
+        self.public_url.trim_end_matches('/')
+    }
+
+    /// Whom access tokens are for.
+    pub fn audience(&self) -> &str {
+        self.people.token_audience.as_deref().unwrap_or_else(|| self.issuer())
+    }
 }
 
 impl App {
-    pub fn new(database: Database, ledger: Ledger, settings: Settings) -> Self {
+    pub fn new(database: Database, ledger: Ledger, settings: Settings, vault: Vault) -> Self {
         let keys = Arc::new(KeyCache::new(database.is_postgres()));
+        let sessions = Arc::new(SessionCache::new(database.is_postgres()));
         let account_names = Arc::new(AccountNames::default());
-        let (forget_keys, forget_names) = (keys.clone(), account_names.clone());
+        let (forget_keys, forget_names, forget_sessions) = (keys.clone(), account_names.clone(), sessions.clone());
         database.on_change(move |changed| {
             if changed.keys {
                 forget_keys.forget_all();
             }
+            if changed.people {
+                forget_sessions.forget_all();
+            }
+            forget_sessions.forget(&changed.sessions);
             changed.accounts.iter().for_each(|account| forget_names.forget(*account));
         });
         let entropy = Arc::new(Entropy::system());
         Self {
             database,
             ledger,
-            settings: Arc::new(settings),
             gateway: Arc::default(),
             entropy,
             keys,
+            sessions,
+            signing_keys: Arc::default(),
+            passwords: Arc::new(Passwords::new(settings.people.password_cost)),
+            vault: Arc::new(vault),
+            settings: Arc::new(settings),
             account_names,
             rate_limits: Arc::default(),
         }

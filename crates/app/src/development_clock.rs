@@ -18,7 +18,7 @@ pub enum Move {
 /// # Errors
 /// [`AppError::Invalid`] for a time that is past already, or past the end of year 9999.
 pub async fn move_clock(app: &App, caller: &Caller, to: Move) -> Result<Timestamp, AppError> {
-    caller.must_be_service()?;
+    caller.must_operate()?;
     let now = app.now();
     let (field, ahead) = match to {
         Move::BySeconds(seconds) => {

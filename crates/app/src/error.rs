@@ -17,6 +17,36 @@ pub enum AppError {
     Unauthenticated,
     #[error("This needs a service key; an account's own key cannot do it.")]
     ServiceKeyRequired,
+    /// What only people do was asked for with a key.
+    #[error("This is done by somebody who is signed in, not by an API key.")]
+    SignInRequired,
+    /// What only keys do was asked for by a person.
+    #[error("This needs an API key; a signed-in person cannot do it.")]
+    KeyRequired,
+    #[error("This needs the role {needed} in the account.")]
+    InsufficientRole { needed: domain::permissions::Role },
+    #[error("Verify your email address first: follow the link that was mailed to you, or ask for a new one.")]
+    EmailUnverified,
+    #[error("Sign in again first: this change asks that you have proved who you are a short time ago.")]
+    RecentSignInRequired,
+    /// Whatever was wrong: which part is not told.
+    #[error("The login or the password is wrong.")]
+    SignInFailed,
+    /// The password was right; what goes on at `auth/login/totp` takes the challenge.
+    #[error("Enter the code of your authenticator app.")]
+    SecondFactorRequired { challenge: String, expires_at: domain::time::Timestamp },
+    #[error("The password is wrong.")]
+    PasswordWrong,
+    #[error("This session is over. Sign in again.")]
+    SessionOver,
+    #[error("This link is not good any more: it was used, or its time is over. Ask for a new one.")]
+    LinkInvalid,
+    #[error("This server takes no registrations. Ask for an invitation.")]
+    RegistrationClosed,
+    #[error("An account with this email address exists. Sign in, or set a new password.")]
+    EmailTaken,
+    #[error("An account needs an owner: make another member the owner first.")]
+    LastOwner,
     #[error("This key lacks the scope {scope}.")]
     InsufficientScope { scope: &'static str },
     #[error("No account of this name exists, or this key may not act for it.")]
@@ -81,6 +111,19 @@ impl AppError {
         match self {
             Self::Unauthenticated => "unauthenticated",
             Self::ServiceKeyRequired => "service_key_required",
+            Self::SignInRequired => "sign_in_required",
+            Self::KeyRequired => "key_required",
+            Self::InsufficientRole { .. } => "insufficient_role",
+            Self::EmailUnverified => "email_unverified",
+            Self::RecentSignInRequired => "recent_sign_in_required",
+            Self::SignInFailed => "sign_in_failed",
+            Self::SecondFactorRequired { .. } => "totp_required",
+            Self::PasswordWrong => "password_wrong",
+            Self::SessionOver => "session_over",
+            Self::LinkInvalid => "link_invalid",
+            Self::RegistrationClosed => "registration_closed",
+            Self::EmailTaken => "email_taken",
+            Self::LastOwner => "last_owner",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::AccountUnknown => "account_unknown",
             Self::AccountNotNamed => "account_not_named",

@@ -4,6 +4,7 @@
 //! [`AppError`]. No SQL here, and no HTTP but what the gateway passes on. Start at `metering::consume`.
 
 pub mod accounts;
+pub mod audit;
 pub mod benchmark;
 pub mod billing;
 mod bounded_map;
@@ -16,8 +17,10 @@ pub mod gateway;
 pub mod idempotency;
 pub mod identity;
 pub mod jobs;
+pub mod mail;
 pub mod metering;
 pub mod rate_limits;
+pub mod vault;
 
 pub use caller::{AccountRef, Caller};
 pub use context::{App, Settings};

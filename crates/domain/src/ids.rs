@@ -29,6 +29,16 @@ pub struct SubscriptionKind;
 pub struct JobKind;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CreditKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MailKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UserKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InvitationKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AuditEventKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EventKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +62,21 @@ impl Kind for JobKind {
 impl Kind for CreditKind {
     const PREFIX: &'static str = "crd_";
 }
+impl Kind for MailKind {
+    const PREFIX: &'static str = "mail_";
+}
+impl Kind for UserKind {
+    const PREFIX: &'static str = "usr_";
+}
+impl Kind for SessionKind {
+    const PREFIX: &'static str = "ses_";
+}
+impl Kind for InvitationKind {
+    const PREFIX: &'static str = "ivt_";
+}
+impl Kind for AuditEventKind {
+    const PREFIX: &'static str = "aud_";
+}
 impl Kind for EventKind {
     const PREFIX: &'static str = "evt_";
 }
@@ -65,6 +90,11 @@ pub type PlanVersionId = Id<PlanVersionKind>;
 pub type SubscriptionId = Id<SubscriptionKind>;
 pub type JobId = Id<JobKind>;
 pub type CreditId = Id<CreditKind>;
+pub type MailId = Id<MailKind>;
+pub type UserId = Id<UserKind>;
+pub type SessionId = Id<SessionKind>;
+pub type InvitationId = Id<InvitationKind>;
+pub type AuditEventId = Id<AuditEventKind>;
 pub type EventId = OwnedId<EventKind>;
 pub type ReservationId = OwnedId<ReservationKind>;
 

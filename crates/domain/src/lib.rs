@@ -9,6 +9,7 @@ pub mod ids;
 pub mod ledger;
 pub mod money;
 pub mod name;
+pub mod permissions;
 pub mod pricing;
 pub mod quantity;
 pub mod suggestion;

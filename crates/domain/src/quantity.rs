@@ -38,6 +38,10 @@ impl Quantity {
         (units.abs() < MAX_UNITS).then(|| Self(units * SCALE))
     }
 
+    pub fn is_negative(self) -> bool {
+        self.millionths() < 0
+    }
+
     pub fn millionths(self) -> i64 {
         self.0
     }

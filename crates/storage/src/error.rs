@@ -30,7 +30,8 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    pub(crate) fn unexpected(what: impl std::fmt::Display) -> Self {
+    /// A defect, or a database changed by hand.
+    pub fn unexpected(what: impl std::fmt::Display) -> Self {
         Self::Unexpected(what.to_string())
     }
 }

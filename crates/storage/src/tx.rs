@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use domain::ids::AccountId;
+use domain::ids::{AccountId, SessionId};
 use parking_lot::Mutex;
 
 use crate::StorageError;
@@ -29,12 +29,15 @@ pub(crate) enum Engine<'c> {
 pub struct Changed {
     pub accounts: HashSet<AccountId>,
     pub keys: bool,
+    /// Users or memberships.
+    pub people: bool,
+    pub sessions: HashSet<SessionId>,
     pub catalog: bool,
 }
 
 impl Changed {
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && !self.keys && !self.catalog
+        self.accounts.is_empty() && !self.keys && !self.people && self.sessions.is_empty() && !self.catalog
     }
 }
 
@@ -101,6 +104,16 @@ impl<'c> Tx<'c> {
 
     pub fn note_keys_changed(&mut self) {
         self.changed.keys = true;
+    }
+
+    /// Users or memberships have changed: keys that act for members may do something else from now on.
+    pub fn note_people_changed(&mut self) {
+        self.changed.people = true;
+        self.changed.keys = true;
+    }
+
+    pub fn note_session_changed(&mut self, session: SessionId) {
+        self.changed.sessions.insert(session);
     }
 
     pub fn note_catalog_changed(&mut self) {

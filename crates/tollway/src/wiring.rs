@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use app::gateway::Gateway;
+use app::vault::Vault;
 use app::{App, Settings};
 use storage::records::settings as stored;
-use storage::{Clock, Database, DatabaseUrl, StorageError};
+use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError};
 
 use crate::Common;
 use crate::config::{Config, Sources};
@@ -36,14 +37,43 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let opened = Database::open(&config.database, clock, config.ledger).await;
     let (database, ledger) = opened.map_err(|error| capitalized(&error.to_string()))?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let settings = Settings { public_url, auto_create_accounts: config.auto_create_accounts, development };
+    let settings = Settings {
+        public_url,
+        auto_create_accounts: config.auto_create_accounts,
+        development,
+        people: config.people.clone(),
+    };
+    let vault = vault(config, development, &database).await?;
     let gateway = Gateway::new(config.gateway.clone())
         .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
-    let app = App::new(database, ledger, settings).with_gateway(gateway);
+    let app = App::new(database, ledger, settings, vault).with_gateway(gateway);
     if development {
         restore_clock(&app).await?;
     }
     Ok(app)
+}
+
+/// What a server without an encryption key is told.
+pub const KEY_MISSING: &str = "encryption_key is not set: secrets of authenticator apps and signing keys could not be \
+    kept. Set TOLLWAY_ENCRYPTION_KEY to 32 random characters or more, such as the output of `openssl rand -hex 32`, and \
+    keep it with your backups.";
+/// In development the key is kept beside what it seals.
+const DEVELOPMENT_KEY: &str = "development_encryption_key";
+
+/// Seals secrets with the configured key. Commands that seal nothing go without.
+async fn vault(config: &Config, development: bool, database: &Database) -> Result<Vault, String> {
+    if let Some(key) = &config.encryption_key {
+        return Ok(Vault::new(key, config.former_encryption_key.as_deref()));
+    }
+    let mut random = [0; 32];
+    Entropy::system().fill(&mut random);
+    let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    if !development {
+        return Ok(Vault::new(&key, None));
+    }
+    let write = move |tx: &mut storage::Tx<'_>| stored::lock(tx, DEVELOPMENT_KEY, &key);
+    let kept = database.write::<_, StorageError, _>("development_encryption_key", write).await;
+    Ok(Vault::new(&kept.map_err(|error| error.to_string())?, None))
 }
 
 /// The development clock goes on from where it was moved to.

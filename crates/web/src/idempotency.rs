@@ -47,7 +47,7 @@ pub async fn once(State(state): State<Arc<WebState>>, request: Request, next: Ne
 }
 
 async fn run_once(state: Arc<WebState>, request: Request, next: Next) -> Result<Response, Failure> {
-    let caller = caller::authenticate(&state, request.headers()).await?;
+    let caller = caller::authenticate(&state, request.method(), request.headers()).await?;
     let (parts, body) = request.into_parts();
     let key = idempotency_key::of_header(&parts.headers)?.unwrap_or_default().to_owned();
     let bytes = read_bytes(body, BODY_LIMIT).await?;
@@ -109,6 +109,8 @@ fn name_of(caller: &Caller) -> String {
     match caller {
         Caller::Service { .. } => "service".to_owned(),
         Caller::Account { account, .. } => account.to_string(),
+        Caller::Person(person) => person.user.to_string(),
+        Caller::Visitor(visiting) => visiting.account.to_string(),
     }
 }
 

@@ -14,9 +14,14 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
+use crate::api::auth::{
+    confirm_email, forgot_password, jwks, login, logout, refresh, register, resend_verification, reset_password,
+    verify_email,
+};
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
 use crate::api::keys::{account_keys, service_keys};
+use crate::api::me::{change, confirm, delete, password, sessions, show};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
@@ -42,6 +47,21 @@ fn usage() -> Routes {
         .routes(every_method(routes!(authorize::authorize)))                      // GET    /api/v1/authorize
 }
 
+/// Signing in: what is answered holds secrets, so no answer is kept for a repeated request.
+#[rustfmt::skip]
+fn signing_in() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(register::register))                                      // POST   /api/v1/auth/register
+        .routes(routes!(login::log_in))                                           // POST   /api/v1/auth/login
+        .routes(routes!(refresh::refresh))                                        // POST   /api/v1/auth/refresh
+        .routes(routes!(logout::log_out))                                         // POST   /api/v1/auth/logout
+        .routes(routes!(verify_email::verify_email))                              // POST   /api/v1/auth/verify-email
+        .routes(routes!(resend_verification::resend_verification))                // POST   /api/v1/auth/verify-email/resend
+        .routes(routes!(confirm_email::confirm_email))                            // POST   /api/v1/auth/confirm-email
+        .routes(routes!(forgot_password::forgot_password))                        // POST   /api/v1/auth/password/forgot
+        .routes(routes!(reset_password::reset_password))                          // POST   /api/v1/auth/password/reset
+}
+
 /// The rest: the answer to a POST with an `Idempotency-Key` is kept.
 #[rustfmt::skip]
 fn others() -> Routes {
@@ -59,6 +79,11 @@ fn others() -> Routes {
         .routes(routes!(account_keys::revoke_account_key))                        // DELETE /api/v1/accounts/{id}/api-keys/{key}
         .routes(routes!(service_keys::create_service_key, service_keys::list_service_keys)) // POST GET /api/v1/keys
         .routes(routes!(service_keys::revoke_service_key))                        // DELETE /api/v1/keys/{key}
+        .routes(routes!(show::show_me, change::change_me, delete::delete_me))     // GET PATCH DELETE /api/v1/me
+        .routes(routes!(confirm::confirm_me))                                     // POST   /api/v1/me/confirm
+        .routes(routes!(password::change_password))                               // POST   /api/v1/me/password
+        .routes(routes!(sessions::list_sessions, sessions::end_other_sessions))   // GET    DELETE /api/v1/me/sessions
+        .routes(routes!(sessions::end_session))                                   // DELETE /api/v1/me/sessions/{id}
         .routes(routes!(plans::list_plans))                                       // GET    /api/v1/plans
         .routes(routes!(plan::get_plan))                                          // GET    /api/v1/plans/{id}
         .routes(routes!(meters::list_meters))                                     // GET    /api/v1/meters
@@ -79,6 +104,7 @@ pub fn router(state: Arc<WebState>) -> Router {
         .route("/api/openapi.json", get(move || std::future::ready(answer::ok(&description))))
         .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
         .route("/docs/style.css", get(docs_page::style))
+        .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
@@ -119,7 +145,8 @@ fn described(others: Routes) -> (Router<Arc<WebState>>, OpenApi) {
         .components(Some(components))
         .security(Some([SecurityRequirement::new("api_key", Vec::<String>::new())]))
         .build();
-    let (routes, mut description) = OpenApiRouter::with_openapi(empty).merge(usage()).merge(others).split_for_parts();
+    let (routes, mut description) =
+        OpenApiRouter::with_openapi(empty).merge(usage()).merge(signing_in()).merge(others).split_for_parts();
     describe_answers(&mut description);
     (routes, description)
 }

@@ -22,7 +22,7 @@ pub struct NewAccount {
 /// Makes an account on the default plan. With an external id that is taken, answers the account that has it, unchanged,
 /// and false.
 pub async fn create_account(app: &App, caller: &Caller, new: NewAccount) -> Result<(Account, bool), AppError> {
-    caller.must_be_service()?;
+    caller.must_operate()?;
     caller.must_have_scope("accounts:write")?;
     insert(app, new).await
 }

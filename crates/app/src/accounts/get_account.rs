@@ -4,11 +4,11 @@ use storage::Tx;
 use storage::records::accounts;
 
 use super::Account;
+use crate::identity::scopes::ACCOUNTS_READ;
 use crate::{AccountRef, App, AppError, Caller};
 
 pub async fn get_account(app: &App, caller: &Caller, account: &AccountRef) -> Result<Account, AppError> {
-    caller.must_have_scope("accounts:read")?;
-    let id = caller.account(app, account).await?;
+    let id = caller.account(app, account, ACCOUNTS_READ).await?;
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(accounts::by_id(tx, id)?) };
     app.database.read("get_account", read).await?.ok_or(AppError::AccountUnknown)
 }

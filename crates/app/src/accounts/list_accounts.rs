@@ -23,7 +23,7 @@ pub async fn list_accounts(
     cursor: Option<&str>,
     limit: u32,
 ) -> Result<AccountPage, AppError> {
-    caller.must_be_service()?;
+    caller.must_operate()?;
     caller.must_have_scope("accounts:read")?;
     let unreadable = || {
         AppError::invalid(

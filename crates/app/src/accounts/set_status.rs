@@ -4,6 +4,7 @@ use storage::Tx;
 use storage::records::accounts;
 
 use super::{Account, AccountStatus};
+use crate::identity::scopes::ACCOUNTS_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// From the next call on, a suspended account is denied everything it would use. What is counted stays.
@@ -13,9 +14,8 @@ pub async fn set_status(
     account: &AccountRef,
     status: AccountStatus,
 ) -> Result<Account, AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope("accounts:write")?;
-    let id = caller.account(app, account).await?;
+    caller.must_operate()?;
+    let id = caller.account(app, account, ACCOUNTS_WRITE).await?;
     let now = app.now();
     let write = move |tx: &mut Tx<'_>| -> Result<Account, AppError> {
         let mut account = accounts::lock(tx, id)?.ok_or(AppError::AccountUnknown)?;

@@ -5,6 +5,7 @@ use storage::Tx;
 use storage::records::accounts;
 
 use super::{Account, fields};
+use crate::identity::scopes::ACCOUNTS_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// What to change: `None` leaves it as it is, `Some(None)` takes it away.
@@ -25,10 +26,9 @@ pub async fn update_account(
     account: &AccountRef,
     changes: AccountChanges,
 ) -> Result<Account, AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope("accounts:write")?;
+    caller.must_operate()?;
     check(&changes)?;
-    let id = caller.account(app, account).await?;
+    let id = caller.account(app, account, ACCOUNTS_WRITE).await?;
     let now = app.now();
     let external_id = changes.external_id.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<Account, AppError> {

@@ -8,6 +8,7 @@ use storage::records::subscriptions;
 
 use super::SubscriptionView;
 use super::subscription::view;
+use crate::identity::scopes::BILLING_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// The newest version of the plan holds from the next call on. Periods go on as they were, with what is used in them.
@@ -19,15 +20,14 @@ pub async fn grant_plan(
     plan: &str,
     until: Option<Timestamp>,
 ) -> Result<SubscriptionView, AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope(crate::identity::scopes::BILLING_WRITE)?;
+    caller.must_operate()?;
     let now = app.now();
     if until.is_some_and(|until| until <= now) {
         return Err(AppError::invalid("until", "The grant would be over already; name a time in the future, or none."));
     }
     let plans = app.plans().await?;
     let version = find_plan(&plans, plan)?.id;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, BILLING_WRITE).await?;
     let write = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> {
         if !subscriptions::grant(tx, account, version, until, now)? {
             return Err(AppError::AccountUnknown);

@@ -10,14 +10,14 @@ use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::{accounts, subscriptions};
 
+use crate::identity::scopes::{ACCOUNTS_READ, BILLING_WRITE};
 use crate::{AccountRef, App, AppError, Caller};
 
 const MOST_LIMITS: usize = 200;
 
 /// Nothing agreed is answered as empty overrides.
 pub async fn get_overrides(app: &App, caller: &Caller, account: &AccountRef) -> Result<Overrides, AppError> {
-    caller.must_have_scope(crate::identity::scopes::ACCOUNTS_READ)?;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, ACCOUNTS_READ).await?;
     let read = move |tx: &mut Tx<'_>| -> Result<Overrides, AppError> {
         accounts::by_id(tx, account)?.ok_or(AppError::AccountUnknown)?;
         Ok(subscriptions::overrides(tx, account)?.unwrap_or_default())
@@ -32,11 +32,10 @@ pub async fn put_overrides(
     account: &AccountRef,
     overrides: Overrides,
 ) -> Result<Overrides, AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope(crate::identity::scopes::BILLING_WRITE)?;
+    caller.must_operate()?;
     let plans = app.plans().await?;
     check(&plans, &overrides)?;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, BILLING_WRITE).await?;
     let now = app.now();
     let write = move |tx: &mut Tx<'_>| -> Result<Overrides, AppError> {
         accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;

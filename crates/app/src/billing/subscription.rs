@@ -11,6 +11,7 @@ use storage::ledger::plan_book::PlanBook;
 use storage::records::subscriptions;
 
 use super::{Source, Status};
+use crate::identity::scopes::ACCOUNTS_READ;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// An account's subscription as it stands now.
@@ -36,8 +37,7 @@ pub struct SubscriptionView {
 }
 
 pub async fn subscription(app: &App, caller: &Caller, account: &AccountRef) -> Result<SubscriptionView, AppError> {
-    caller.must_have_scope(crate::identity::scopes::ACCOUNTS_READ)?;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, ACCOUNTS_READ).await?;
     let plans = app.plans().await?;
     let now = app.now();
     let read = move |tx: &mut Tx<'_>| view(tx, &plans, account, now);

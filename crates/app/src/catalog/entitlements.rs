@@ -53,7 +53,7 @@ pub(super) async fn account_and_terms(
     caller: &Caller,
     account: &AccountRef,
 ) -> Result<(AccountId, Arc<Terms>), AppError> {
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, crate::identity::scopes::USAGE_READ).await?;
     let terms = app.ledger.terms(account).await?.ok_or(AppError::AccountUnknown)?;
     Ok((account, terms))
 }

@@ -74,7 +74,6 @@ pub enum ReplyBody {
 /// What stands in the way before anything is sent on: the model, the plan, the rate, the quota; then that no upstream
 /// answered. A call that ends in an error costs nothing.
 pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, CallError> {
-    caller.must_have_scope(MODELS_CALL)?;
     let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let request = ModelRequest::read(asked.endpoint, content_type, asked.body.clone())?;
     let model = app.gateway.meant(&request.model);
@@ -86,7 +85,7 @@ pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, Cal
         serving.retain(|serving| is_priced(serving));
     }
     let Some(first) = serving.first() else { return Err(CallError::ModelNotFound(Name::new(&request.model))) };
-    let account = account_to_count(app, caller, &asked.account).await?;
+    let account = account_to_count(app, caller, &asked.account, MODELS_CALL).await?;
     let allowance = hold_to_rate(app, caller, account).await?;
     let provider = first.provider.clone();
     let work = work_of(&asked, &request, (model.clone(), provider))?;

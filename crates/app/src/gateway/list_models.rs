@@ -21,8 +21,7 @@ pub struct CallableModel {
 /// the account's plan allows. In the order of names. A model that is not listed may still be called where an upstream
 /// serves every model and the plan allows all.
 pub async fn list_models(app: &App, caller: &Caller, account: &AccountRef) -> Result<Vec<CallableModel>, AppError> {
-    caller.must_have_scope(MODELS_CALL)?;
-    let account = account_to_count(app, caller, account).await?;
+    let account = account_to_count(app, caller, account, MODELS_CALL).await?;
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let catalog = &plans.catalog;

@@ -41,6 +41,7 @@ struct Known {
 
 #[derive(Debug)]
 struct KnownKey {
+    id: KeyId,
     hash: [u8; 32],
     caller: Caller,
     expires_at: Option<Timestamp>,
@@ -97,6 +98,7 @@ impl KeyCache {
     pub(super) fn put(&self, ticket: u64, key: &ApiKey, now: Timestamp) -> Caller {
         let caller = caller(key);
         let known_key = Arc::new(KnownKey {
+            id: key.id,
             hash: key.hash,
             caller: caller.clone(),
             expires_at: key.expires_at,
@@ -115,7 +117,7 @@ impl KeyCache {
         let noted = key.noted_at.load(Ordering::Relaxed);
         if now.micros() - noted >= LAST_USE_MICROS {
             key.noted_at.store(now.micros(), Ordering::Relaxed);
-            self.used.lock().insert(key.caller.key(), now);
+            self.used.lock().insert(key.id, now);
         }
     }
 

@@ -1,23 +1,59 @@
-//! Who asks: API keys, what they may do, and finding a caller by a secret. Start at [`authenticate`].
+//! Who asks: people and how they sign in, API keys and what they may do, and finding a caller by whatever a request comes
+//! with. Start at [`authenticate`]; for people at [`register`] and [`log_in`].
 //!
 //! A secret is shown once, when it is made. What is kept is its hash, so that a stolen database opens no door.
 
+mod access_tokens;
 mod authenticate;
+pub(crate) mod by_mail;
+mod change_password;
 mod create_key;
 mod key_cache;
+mod letters;
+mod links;
 mod list_keys;
+mod login;
+mod me;
 pub(crate) mod note_last_use;
+mod password_rules;
+mod passwords;
+mod recent_sign_in;
+pub(crate) mod register;
 mod revoke_key;
 pub mod scopes;
 mod secret;
+mod session_cache;
+pub(crate) mod sessions;
+mod settings;
+pub mod signing_keys;
+mod totp;
+mod verify_email;
 
-pub use authenticate::authenticate;
+pub use access_tokens::AccessToken;
+pub use authenticate::{acting_for, authenticate, authenticate_cookie};
+pub use change_password::{change_password, forgot_password, reset_password};
 pub use create_key::{NewKey, create_key, issue_key};
 pub use key_cache::KeyCache;
 pub use list_keys::list_keys;
+pub use login::{Credentials, LoggedIn, log_in};
+pub use me::{Membership, Profile, ProfileChanges, confirm_new_email, delete_me, profile, update_profile};
+pub use password_rules::PasswordRules;
+pub use passwords::{PasswordCost, Passwords};
+pub use recent_sign_in::{confirm_password, must_be_recent};
+pub use register::{Registered, Registrant, register};
 pub use revoke_key::revoke_key;
 pub use secret::Secret;
+pub use session_cache::SessionCache;
+pub use sessions::{
+    Device, Keep, SignedIn, end_other_sessions, end_session, list_sessions, refresh, sign_out,
+    sign_out_by_refresh_token,
+};
+pub use settings::{PeopleSettings, Registration, Unverified};
+pub use signing_keys::SigningKeys;
 pub use storage::records::api_keys::{ApiKey, KeyOwner};
+pub use storage::records::sessions::Session;
+pub use storage::records::users::{User, UserStatus};
+pub use verify_email::{resend_verification, resend_verification_to, verify_email};
 
 use domain::ids::AccountId;
 
@@ -46,8 +82,8 @@ fn must_manage_keys(caller: &Caller) -> Result<(), AppError> {
 async fn owner_of(app: &App, caller: &Caller, of: &KeysOf) -> Result<KeyOwner, AppError> {
     must_manage_keys(caller)?;
     match of {
-        KeysOf::Service => caller.must_be_service().map(|()| KeyOwner::Service),
-        KeysOf::Account(account) => caller.account(app, account).await.map(KeyOwner::Account),
+        KeysOf::Service => caller.must_operate().map(|()| KeyOwner::Service),
+        KeysOf::Account(account) => caller.account(app, account, scopes::KEYS_WRITE).await.map(KeyOwner::Account),
     }
 }
 

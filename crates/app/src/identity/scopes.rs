@@ -1,6 +1,7 @@
 //! What a key can be allowed to do. The one list of scopes: validation, messages and documents go by it.
 
 use domain::name::Name;
+use domain::permissions::Action;
 
 use crate::AppError;
 
@@ -24,6 +25,20 @@ pub const ALL: [(&str, &str); 8] = [
     (BILLING_WRITE, "grant plans and credits, and agree on limits of one account"),
     (CATALOG_READ, "read plans and meters"),
 ];
+
+/// What a person does who does what a key needs this scope for; their role in the account decides.
+pub fn action_of(scope: &'static str) -> Action {
+    match scope {
+        USAGE_READ => Action::SeeUsage,
+        USAGE_WRITE | MODELS_CALL => Action::Use,
+        ACCOUNTS_READ | CATALOG_READ => Action::SeeAccount,
+        ACCOUNTS_WRITE => Action::ChangeAccount,
+        KEYS_WRITE => Action::ManageOwnKeys,
+        // What is new and not named here is for owners until it is.
+        BILLING_WRITE => Action::Buy,
+        _ => Action::DeleteAccount,
+    }
+}
 
 /// Refuses scopes that nobody knows.
 pub(super) fn must_be_known(scopes: &[Name]) -> Result<(), AppError> {

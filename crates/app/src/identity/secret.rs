@@ -67,6 +67,11 @@ pub(super) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
+/// Whether a text means to be an API key.
+pub(super) fn has_prefix(secret: &str) -> bool {
+    secret.starts_with(ACCOUNT_PREFIX) || secret.starts_with(SERVICE_PREFIX)
+}
+
 /// Whether a text is a secret that this server may have made.
 pub(super) fn is_well_formed(secret: &str) -> bool {
     let rest = secret.strip_prefix(ACCOUNT_PREFIX).or_else(|| secret.strip_prefix(SERVICE_PREFIX));

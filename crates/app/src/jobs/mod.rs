@@ -27,16 +27,20 @@ enum Duty {
     RollUpUsage,
     DeleteExpiredAnswers,
     KeepLedger,
+    KeepSessions,
+    MakeSigningKeys,
 }
 
 impl Duty {
-    const ALL: [Duty; 6] = [
+    const ALL: [Duty; 8] = [
         Duty::EndDueGrants,
         Duty::SettleExpired,
         Duty::NoteLastUse,
         Duty::RollUpUsage,
         Duty::DeleteExpiredAnswers,
         Duty::KeepLedger,
+        Duty::KeepSessions,
+        Duty::MakeSigningKeys,
     ];
 
     fn name(self) -> &'static str {
@@ -47,6 +51,8 @@ impl Duty {
             Duty::RollUpUsage => "roll_up_usage",
             Duty::DeleteExpiredAnswers => "delete_expired_answers",
             Duty::KeepLedger => "keep_ledger",
+            Duty::KeepSessions => "keep_sessions",
+            Duty::MakeSigningKeys => "make_signing_keys",
         }
     }
 
@@ -57,7 +63,8 @@ impl Duty {
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
             Duty::DeleteExpiredAnswers => 60,
-            Duty::KeepLedger => 3_600,
+            Duty::KeepLedger | Duty::MakeSigningKeys => 3_600,
+            Duty::KeepSessions => 30,
         })
     }
 
@@ -69,6 +76,8 @@ impl Duty {
             Duty::RollUpUsage => roll_up_usage::roll_up_usage(app).await,
             Duty::DeleteExpiredAnswers => idempotency::delete_expired(app).await,
             Duty::KeepLedger => keep_ledger::keep_ledger(app).await,
+            Duty::KeepSessions => identity::sessions::keep_sessions(app).await,
+            Duty::MakeSigningKeys => identity::signing_keys::make_due(app).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use domain::ledger::Action;
 use super::consume::{submit, terms};
 use super::work::Asked;
 use super::{Counted, Work};
+use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Changes what is counted in the open windows; negative quantities give back, never below zero. The reason stays with
@@ -16,9 +17,8 @@ pub async fn adjust(
     work: Work,
     reason: String,
 ) -> Result<Counted, AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope("usage:write")?;
-    let account = caller.account(app, account).await?;
+    caller.must_operate()?;
+    let account = caller.account(app, account, USAGE_WRITE).await?;
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };

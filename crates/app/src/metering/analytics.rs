@@ -9,6 +9,7 @@ use domain::time::{MICROS_PER_DAY, Timestamp};
 use storage::records::usage_daily::{self, Days, MeterSum};
 use storage::{StorageError, Tx};
 
+use crate::identity::scopes::USAGE_READ;
 use crate::jobs::scoped_usage;
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -69,8 +70,7 @@ pub async fn analytics(
     account: &AccountRef,
     query: AnalyticsQuery,
 ) -> Result<Analytics, AppError> {
-    caller.must_have_scope("usage:read")?;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, USAGE_READ).await?;
     let days = query.days()?;
     app.database.write_back_of(account).await?;
     let mut found =

@@ -5,6 +5,7 @@ use domain::ledger::{Action, DenialReason, Outcome};
 use super::consume::{denied, terms};
 use super::work::Asked;
 use super::{Checked, Work};
+use crate::identity::scopes::USAGE_READ;
 use crate::{AccountRef, App, AppError, Caller, accounts};
 
 /// Whether a consume of the same work would be counted right now, and why not.
@@ -12,12 +13,12 @@ use crate::{AccountRef, App, AppError, Caller, accounts};
 /// A service key may ask for an `external_id` that has no account yet: the answer is the default plan's, by the account
 /// that the first consume would make.
 pub async fn check(app: &App, caller: &Caller, account: &AccountRef, work: Work) -> Result<Checked, AppError> {
-    caller.must_have_scope("usage:read")?;
     let account = match (caller, account) {
         (Caller::Service { .. }, AccountRef::External(_)) => {
+            caller.must_have_scope(USAGE_READ)?;
             accounts::resolve(app, account).await?.ok_or(AppError::AccountUnknown)?
         }
-        _ => caller.account(app, account).await?,
+        _ => caller.account(app, account, USAGE_READ).await?,
     };
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;

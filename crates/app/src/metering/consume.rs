@@ -13,6 +13,7 @@ use super::pricing::KeptCost;
 use super::work::{Asked, Prepared};
 use super::{Counted, Work};
 use crate::error::Denied;
+use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller, accounts};
 
 /// How often something is tried by terms that change under it.
@@ -23,8 +24,8 @@ const TRIES: usize = 4;
 /// # Errors
 /// [`AppError::Denied`] with the limit in the way, [`AppError::FeatureNotInPlan`] for a model outside the plan.
 pub async fn consume(app: &App, caller: &Caller, account: &AccountRef, work: Work) -> Result<Counted, AppError> {
-    caller.must_have_scope("usage:write")?;
-    let account = account_to_count(app, caller, account).await?;
+    must_not_give_back(caller, &work)?;
+    let account = account_to_count(app, caller, account, USAGE_WRITE).await?;
     let mut tried = 0;
     loop {
         let terms = terms_to_try(app, account, tried).await?;
@@ -74,11 +75,24 @@ pub(super) fn is_for_old_terms<T>(app: &App, outcome: &Result<T, AppError>, trie
 }
 
 /// The account that metered work is for; a new `external_id` makes one.
-pub(crate) async fn account_to_count(app: &App, caller: &Caller, account: &AccountRef) -> Result<AccountId, AppError> {
+pub(crate) async fn account_to_count(
+    app: &App,
+    caller: &Caller,
+    account: &AccountRef,
+    scope: &'static str,
+) -> Result<AccountId, AppError> {
     match (caller, account) {
-        (Caller::Service { .. }, AccountRef::External(_)) => accounts::resolve_or_create(app, account).await,
-        _ => caller.account(app, account).await,
+        (Caller::Service { .. }, AccountRef::External(_)) => {
+            caller.must_have_scope(scope)?;
+            accounts::resolve_or_create(app, account).await
+        }
+        _ => caller.account(app, account, scope).await,
     }
+}
+
+/// A level goes down by a negative quantity. Whoever signs in from a browser would give back what is still used.
+fn must_not_give_back(caller: &Caller, work: &Work) -> Result<(), AppError> {
+    if work.usage.iter().any(|(_, quantity)| quantity.is_negative()) { caller.must_be_key() } else { Ok(()) }
 }
 
 pub(crate) async fn terms(app: &App, account: AccountId) -> Result<Arc<Terms>, AppError> {

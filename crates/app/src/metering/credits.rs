@@ -9,6 +9,7 @@ use domain::time::Timestamp;
 use super::consume::{submit, terms};
 use super::work::{Asked, in_units};
 use super::{Counted, Work};
+use crate::identity::scopes::{BILLING_WRITE, USAGE_READ};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// A grant to be made. Dollars where the meter is `cost`.
@@ -30,12 +31,11 @@ pub async fn grant_credit(
     account: &AccountRef,
     new: NewCredit,
 ) -> Result<(CreditId, Counted), AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope("billing:write")?;
+    caller.must_operate()?;
     if new.expires_at.is_some_and(|expiry| expiry <= app.now()) {
         return Err(AppError::invalid("expires_at", "The credit would be expired already; name a time in the future."));
     }
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, BILLING_WRITE).await?;
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let amount = in_units(&new.meter, new.quantity)?;
@@ -56,8 +56,7 @@ pub async fn grant_credit(
 
 /// The account's open credits, in the order they are used.
 pub async fn list_credits(app: &App, caller: &Caller, account: &AccountRef) -> Result<Vec<Credit>, AppError> {
-    caller.must_have_scope("usage:read")?;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, USAGE_READ).await?;
     let now = app.now();
     let mut credits = app.ledger.credits(account).await?;
     credits.retain(|credit| credit.is_open(now));

@@ -5,12 +5,13 @@ use domain::ledger::Action;
 use super::consume::{account_to_count, submit, terms};
 use super::work::Asked;
 use super::{Counted, Work};
+use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Sets the meters of `work.usage` to these levels. Never denied; ignored when it was observed before the last reading.
 pub async fn set_levels(app: &App, caller: &Caller, account: &AccountRef, work: Work) -> Result<Counted, AppError> {
-    caller.must_have_scope("usage:write")?;
-    let account = account_to_count(app, caller, account).await?;
+    caller.must_be_key()?;
+    let account = account_to_count(app, caller, account, USAGE_WRITE).await?;
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };

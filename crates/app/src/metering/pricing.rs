@@ -75,13 +75,10 @@ pub(super) fn details(
     priced: Option<&Priced<'_>>,
     (catalog, reason): (&Catalog, Option<&str>),
 ) -> String {
-    let key_member = match caller {
-        Some(Caller::Account { member, .. }) => member.as_ref(),
-        Some(Caller::Service { .. }) | None => None,
-    };
+    let member = caller.and_then(Caller::member);
     let details = Details {
-        key: caller.map(|caller| caller.key().to_string()),
-        user: work.user.as_ref().or(key_member),
+        key: caller.and_then(Caller::key).map(|key| key.to_string()),
+        user: member.as_ref().or(work.user.as_ref()),
         end_user: work.end_user.as_ref(),
         provider: work.provider.as_deref(),
         tokens: priced.map(|priced| priced.tokens),

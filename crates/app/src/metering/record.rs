@@ -9,6 +9,7 @@ use storage::ledger::{Answer, Request};
 use super::consume::{account_to_count, terms};
 use super::work::Asked;
 use super::{RecordItem, Recorded};
+use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// How many events of a batch are on their way to the ledger at once.
@@ -23,7 +24,8 @@ pub async fn record(
     caller: &Caller,
     items: Vec<Result<RecordItem, (&'static str, String)>>,
 ) -> Result<Vec<Recorded>, AppError> {
-    caller.must_have_scope("usage:write")?;
+    caller.must_be_key()?;
+    caller.must_have_scope(USAGE_WRITE)?;
     let mut accounts: HashMap<String, AccountId> = HashMap::new();
     let mut results = Vec::with_capacity(items.len());
     let mut items = items.into_iter().peekable();
@@ -66,7 +68,7 @@ async fn find_account(
     {
         return Ok(*found);
     }
-    let found = account_to_count(app, caller, account).await?;
+    let found = account_to_count(app, caller, account, USAGE_WRITE).await?;
     if let AccountRef::External(external_id) = account {
         known.insert(external_id.clone(), found);
     }

@@ -8,6 +8,7 @@ use storage::ledger::Answer;
 use super::consume::{account_to_count, denied, is_for_old_terms, submit, terms, terms_to_try};
 use super::work::Asked;
 use super::{Counted, Hold, Reserved, Work};
+use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Holds work's amounts when they fit. The hold ends at `expires_at` by its own rule.
@@ -18,8 +19,8 @@ pub async fn reserve(
     work: Work,
     hold: Hold,
 ) -> Result<Reserved, AppError> {
-    caller.must_have_scope("usage:write")?;
-    let account = account_to_count(app, caller, account).await?;
+    caller.must_be_key()?;
+    let account = account_to_count(app, caller, account, USAGE_WRITE).await?;
     hold_usage(app, caller, account, (work, hold)).await
 }
 
@@ -88,13 +89,15 @@ async fn hold_by(
 pub async fn commit(app: &App, caller: &Caller, id: ReservationId, work: Work) -> Result<Counted, AppError> {
     let says_usage =
         !work.usage.is_empty() || work.model.is_some() || work.audio_bytes.is_some() || work.characters.is_some();
-    caller.must_have_scope("usage:write")?;
+    caller.must_be_key()?;
+    caller.must_have_scope(USAGE_WRITE)?;
     settle_usage(app, caller, id, (&work, says_usage), Action::Commit { reservation: id }).await
 }
 
 /// Gives a reservation back. Twice is the first outcome.
 pub async fn release(app: &App, caller: &Caller, id: ReservationId) -> Result<Counted, AppError> {
-    caller.must_have_scope("usage:write")?;
+    caller.must_be_key()?;
+    caller.must_have_scope(USAGE_WRITE)?;
     settle_usage(app, caller, id, (&Work::default(), false), Action::Release { reservation: id }).await
 }
 
@@ -107,7 +110,7 @@ pub(crate) async fn settle_usage(
     action: Action,
 ) -> Result<Counted, AppError> {
     let unknown = |_| AppError::from(domain::ledger::Refusal::ReservationUnknown);
-    let account = caller.account(app, &AccountRef::Id(id.account)).await.map_err(unknown)?;
+    let account = caller.account(app, &AccountRef::Id(id.account), USAGE_WRITE).await.map_err(unknown)?;
     // Nothing in a settlement depends on how old they are: the ledger judges by its own.
     let terms = match app.ledger.remembered_terms(account) {
         Some(remembered) => remembered,

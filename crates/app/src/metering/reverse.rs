@@ -9,6 +9,7 @@ use storage::ledger::rows;
 use super::consume::{submit, terms};
 use super::work::Asked;
 use super::{Counted, Work};
+use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Takes an event's usage back in the windows it counted in; with `corrected` quantities, counts those instead.
@@ -19,10 +20,9 @@ pub async fn reverse(
     corrected: Vec<(Name, Quantity)>,
     reason: String,
 ) -> Result<Counted, AppError> {
-    caller.must_be_service()?;
-    caller.must_have_scope("usage:write")?;
+    caller.must_operate()?;
     let unknown = || AppError::NotFound { what: "event", name: id.to_string() };
-    let account = caller.account(app, &AccountRef::Id(id.account)).await.map_err(|_| unknown())?;
+    let account = caller.account(app, &AccountRef::Id(id.account), USAGE_WRITE).await.map_err(|_| unknown())?;
     let row = app.ledger.event(id).await?.ok_or_else(unknown)?;
     let original = Original {
         event: id,

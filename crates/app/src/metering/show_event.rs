@@ -37,7 +37,7 @@ pub struct KeptEvent {
 pub async fn show_event(app: &App, caller: &Caller, id: EventId) -> Result<KeptEvent, AppError> {
     caller.must_have_scope(USAGE_READ)?;
     let unknown = || AppError::NotFound { what: "event", name: id.to_string() };
-    let account = caller.account(app, &AccountRef::Id(id.account)).await.map_err(|_| unknown())?;
+    let account = caller.account(app, &AccountRef::Id(id.account), USAGE_READ).await.map_err(|_| unknown())?;
     let row = app.ledger.event(id).await?.ok_or_else(unknown)?;
     let flags = row.integer("flags")?;
     let model = row.text("model")?;

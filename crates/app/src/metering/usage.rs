@@ -6,6 +6,7 @@ use domain::windows::{Window, WindowKind};
 use storage::ledger::Freshness;
 
 use super::UsageNow;
+use crate::identity::scopes::USAGE_READ;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Every limit of the account, exact: what a 2xx has counted is in it. With a user or end user, theirs too.
@@ -16,11 +17,10 @@ pub async fn usage_now(
     user: Option<Name>,
     end_user: Option<Name>,
 ) -> Result<UsageNow, AppError> {
-    caller.must_have_scope("usage:read")?;
-    let account = caller.account(app, account).await?;
+    let account = caller.account(app, account, USAGE_READ).await?;
     let key = match caller {
         Caller::Account { key, .. } => Some(Name::from(key.to_string())),
-        Caller::Service { .. } => None,
+        _ => None,
     };
     let scopes = Scopes { member: user, key, end_user };
     let standing = app.ledger.limits(account, &scopes, Freshness::Exact).await?.ok_or(AppError::AccountUnknown)?;

@@ -182,13 +182,15 @@ fn voice_tokens(catalog: &Catalog, work: &Work) -> Option<u64> {
     }
 }
 
-/// Whom inside the account it is for. An account's own key counts by itself; the member is the one named, or the key's.
+/// Whom inside the account it is for. An account's own key counts by itself; the member is the caller's own, else the one named.
 fn scopes(caller: Option<&Caller>, work: &Work) -> Scopes {
-    let (key, key_member) = match caller {
-        Some(Caller::Account { key, member, .. }) => (Some(Name::from(key.to_string())), member.clone()),
-        Some(Caller::Service { .. }) | None => (None, None),
+    let key = match caller {
+        Some(Caller::Account { key, .. }) => Some(Name::from(key.to_string())),
+        _ => None,
     };
-    Scopes { member: work.user.clone().or(key_member), key, end_user: work.end_user.clone() }
+    // Who acts for a member cannot name another to pass a limit that each has.
+    let member = caller.and_then(Caller::member).or_else(|| work.user.clone());
+    Scopes { member, key, end_user: work.end_user.clone() }
 }
 
 fn caller_key(key: &IdempotencyKey) -> CallerKey {

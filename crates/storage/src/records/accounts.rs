@@ -49,15 +49,18 @@ pub enum AccountStatus {
     Active,
     /// May use nothing until it is active again.
     Suspended,
+    /// Nobody belongs to it any more, for ever. What was counted and paid is kept.
+    Closed,
 }
 
 impl AccountStatus {
-    pub const ALL: [AccountStatus; 2] = [AccountStatus::Active, AccountStatus::Suspended];
+    pub const ALL: [AccountStatus; 3] = [AccountStatus::Active, AccountStatus::Suspended, AccountStatus::Closed];
 
     pub fn as_str(self) -> &'static str {
         match self {
             AccountStatus::Active => "active",
             AccountStatus::Suspended => "suspended",
+            AccountStatus::Closed => "closed",
         }
     }
 

@@ -19,13 +19,27 @@ const OF_SERVICE: &str = "SELECT id, account_id, kind, name, prefix, hash, scope
     last_used_at, revoked_at FROM api_keys WHERE account_id IS NULL ORDER BY id DESC LIMIT $1";
 const COUNT_OF_ACCOUNT: &str = "SELECT COUNT(*) AS keys FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+const REVOKE_OF_ACCOUNT: &str = "UPDATE api_keys SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL";
+const REVOKE_OF_MEMBER: &str =
+    "UPDATE api_keys SET revoked_at = $3 WHERE account_id = $1 AND member = $2 AND revoked_at IS NULL";
 const TOUCH: &str =
     "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
 const ANY_SERVICE_KEY: &str = "SELECT id FROM api_keys WHERE kind = 'service' AND revoked_at IS NULL LIMIT 1";
 
-pub(crate) const STATEMENTS: &[&str] =
-    &[ANY_SERVICE_KEY, INSERT, BY_HASH, BY_ID, OF_ACCOUNT, OF_SERVICE, COUNT_OF_ACCOUNT, REVOKE, TOUCH];
+pub(crate) const STATEMENTS: &[&str] = &[
+    ANY_SERVICE_KEY,
+    INSERT,
+    BY_HASH,
+    BY_ID,
+    OF_ACCOUNT,
+    OF_SERVICE,
+    COUNT_OF_ACCOUNT,
+    REVOKE,
+    REVOKE_OF_ACCOUNT,
+    REVOKE_OF_MEMBER,
+    TOUCH,
+];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiKey {
@@ -112,18 +126,31 @@ pub fn count(tx: &mut Tx<'_>, account: AccountId) -> Result<i64, StorageError> {
     tx.query_optional(COUNT_OF_ACCOUNT, &[account.into()])?.map_or(Ok(0), |row| row.integer("keys"))
 }
 
-/// False: it was revoked before, or there is no such key.
 /// Whether the platform's backend has any key that is good.
 pub fn has_service_key(tx: &mut Tx<'_>) -> Result<bool, StorageError> {
     Ok(tx.query_optional(ANY_SERVICE_KEY, &[])?.is_some())
 }
 
+/// False: it was revoked before, or there is no such key.
 pub fn revoke(tx: &mut Tx<'_>, id: KeyId, now: Timestamp) -> Result<bool, StorageError> {
     let revoked = tx.execute(REVOKE, &[id.into(), now.into()])? == 1;
     if revoked {
         tx.note_keys_changed();
     }
     Ok(revoked)
+}
+
+pub fn revoke_of_account(tx: &mut Tx<'_>, account: AccountId, now: Timestamp) -> Result<(), StorageError> {
+    tx.execute(REVOKE_OF_ACCOUNT, &[account.into(), now.into()])?;
+    tx.note_keys_changed();
+    Ok(())
+}
+
+/// The keys that act for one member of an account.
+pub fn revoke_of_member(tx: &mut Tx<'_>, account: AccountId, member: &str, now: Timestamp) -> Result<(), StorageError> {
+    tx.execute(REVOKE_OF_MEMBER, &[account.into(), member.into(), now.into()])?;
+    tx.note_keys_changed();
+    Ok(())
 }
 
 /// Notes when keys were last used; an earlier time than the one noted changes nothing. `used` is in the order of ids,

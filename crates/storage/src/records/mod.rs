@@ -2,24 +2,42 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit_events;
+pub mod authenticators;
 pub mod catalogs;
 pub mod idempotent_answers;
+pub mod identities;
 pub mod jobs;
+pub mod members;
+pub mod one_time_tokens;
+pub mod sessions;
 pub mod settings;
+pub mod signing_keys;
 pub mod subscriptions;
 pub mod usage_daily;
+pub mod users;
+pub mod wanted_plans;
 
 /// Every statement of this folder, for the test that prepares them all on both engines.
 pub fn statements() -> Vec<&'static str> {
     [
         accounts::STATEMENTS,
         api_keys::STATEMENTS,
+        audit_events::STATEMENTS,
+        authenticators::STATEMENTS,
         catalogs::STATEMENTS,
         idempotent_answers::STATEMENTS,
+        identities::STATEMENTS,
         jobs::STATEMENTS,
+        members::STATEMENTS,
+        one_time_tokens::STATEMENTS,
+        sessions::STATEMENTS,
         settings::STATEMENTS,
+        signing_keys::STATEMENTS,
         subscriptions::STATEMENTS,
         usage_daily::STATEMENTS,
+        users::STATEMENTS,
+        wanted_plans::STATEMENTS,
     ]
     .concat()
 }

@@ -26,6 +26,9 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
         }
         Some(_) => {}
     }
+    if config.encryption_key.is_none() {
+        note(true, wiring::KEY_MISSING.into());
+    }
     if config.listen.ip().is_loopback() {
         note(false, format!("The server listens on {} alone; only a proxy on this machine reaches it.", config.listen));
     }

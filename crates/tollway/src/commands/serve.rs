@@ -44,6 +44,9 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     if arguments.dev && !std::env::vars().any(|(name, _)| name == "TOLLWAY_LOG_LEVEL") {
         config.log_level = "warn".into();
     }
+    if config.encryption_key.is_none() && !arguments.dev {
+        return Err(wiring::KEY_MISSING.into());
+    }
     logging::start(config.json_logs, &config.log_level);
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!("{} cannot be listened on: {error}. Stop what uses it, or name another with --listen.", config.listen)

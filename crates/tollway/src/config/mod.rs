@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use app::gateway::GatewaySettings;
+use app::identity::{PasswordCost, PasswordRules, PeopleSettings, Registration, Unverified};
+use app::vault;
 use storage::DatabaseUrl;
 use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
@@ -31,6 +33,9 @@ pub struct Config {
     /// `None`: the starter catalog that is built in.
     pub catalog: Option<PathBuf>,
     pub auto_create_accounts: bool,
+    pub encryption_key: Option<String>,
+    pub former_encryption_key: Option<String>,
+    pub people: PeopleSettings,
     pub json_logs: bool,
     pub log_level: String,
     pub shutdown_delay: Duration,
@@ -118,6 +123,9 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
         database,
         catalog: not_empty(text("catalog")).map(PathBuf::from),
         auto_create_accounts: text("auto_create_accounts") == "true",
+        encryption_key: not_empty(text("encryption_key")),
+        former_encryption_key: not_empty(text("former_encryption_key")),
+        people: people(&text),
         json_logs: text("log") == "json",
         log_level: text("log_level"),
         shutdown_delay: Duration::from_secs(count("shutdown_delay_seconds")),
@@ -134,12 +142,50 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
     }
 }
 
+fn people(text: &impl Fn(&str) -> String) -> PeopleSettings {
+    let count = |name: &str| text(name).parse().unwrap_or(1u32);
+    let flag = |name: &str| text(name) == "true";
+    let seconds = |name: &str, unit: i64| i64::from(count(name)) * unit;
+    PeopleSettings {
+        registration: match text("registration").as_str() {
+            "private" => Registration::Private,
+            "closed" => Registration::Closed,
+            _ => Registration::Instant,
+        },
+        unverified: match text("unverified").as_str() {
+            "may_look" => Unverified::MayLook,
+            "may_nothing" => Unverified::MayNothing,
+            _ => Unverified::MayUse,
+        },
+        password: PasswordRules {
+            min_length: count("password.min_length") as usize,
+            upper: flag("password.upper"),
+            lower: flag("password.lower"),
+            digit: flag("password.digit"),
+            special: flag("password.special"),
+            min_strength: u8::try_from(count("password.min_strength")).unwrap_or(u8::MAX),
+        },
+        password_cost: PasswordCost { memory_kib: count("password.memory_kib"), passes: count("password.passes") },
+        access_token_seconds: seconds("access_token_seconds", 1),
+        refresh_token_seconds: seconds("refresh_token_days", 86_400),
+        recent_sign_in_seconds: seconds("recent_sign_in_minutes", 60),
+        verify_link_seconds: seconds("verify_link_hours", 3_600),
+        reset_link_seconds: seconds("reset_link_minutes", 60),
+        invitation_seconds: seconds("invitation_days", 86_400),
+        token_audience: Some(text("token_audience")).filter(|audience| !audience.is_empty()),
+        personal_account_for_invited: flag("personal_account_for_invited"),
+    }
+}
+
 /// Whether a text is a value of the setting's kind; says what would be.
 fn check(setting: &Setting, text: &str) -> Result<(), String> {
     let shown = if setting.secret { "the value" } else { text };
     match setting.kind {
         Kind::Text if setting.name == "database" && !text.is_empty() && DatabaseUrl::parse(text).is_none() => {
             Err("is no database: write postgres://user:password@host/name, or the path of a SQLite file".into())
+        }
+        Kind::Text if is_key(setting) && !text.is_empty() && text.chars().count() < vault::SHORTEST_KEY => {
+            Err(format!("is too short: give {} random characters or more", vault::SHORTEST_KEY))
         }
         Kind::Text => Ok(()),
         Kind::Listen => match text.parse::<SocketAddr>() {
@@ -247,6 +293,10 @@ fn read_environment(
         }
     }
     limits
+}
+
+fn is_key(setting: &Setting) -> bool {
+    matches!(setting.name, "encryption_key" | "former_encryption_key")
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

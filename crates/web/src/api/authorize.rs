@@ -5,6 +5,7 @@
 //! every request and be counted once.
 
 use app::error::Denied;
+use app::identity::scopes::USAGE_READ;
 use app::metering::{self, Checked, Work};
 use app::{AccountRef, AppError, Caller};
 use axum::extract::State;
@@ -142,7 +143,7 @@ async fn check(state: &WebState, caller: &Caller, account: &AccountRef, work: Wo
     if !checked.allowed {
         return Err(denial(checked, requested).into());
     }
-    let id = caller.account(&state.app, account).await?;
+    let id = caller.account(&state.app, account, USAGE_READ).await?;
     Ok(authorized(caller, id, checked.plan, (&checked.limits, checked.at)))
 }
 
@@ -169,7 +170,9 @@ fn authorized(
     let mut response = shapes::metered(StatusCode::OK, &body, limits, (at, false));
     let headers = response.headers_mut();
     headers::put(headers, ACCOUNT, &account.to_string());
-    headers::put(headers, KEY, &caller.key().to_string());
+    if let Some(key) = caller.key() {
+        headers::put(headers, KEY, &key.to_string());
+    }
     if let Some(plan) = &body.plan {
         headers::put(headers, PLAN, plan.as_str());
     }

@@ -52,7 +52,7 @@ struct Named {
 }
 
 async fn seed(State(state): Shared, Authenticated(caller): Authenticated, body: Bytes) -> Result<Response, Failure> {
-    caller.must_be_service()?;
+    caller.must_operate()?;
     let seed: Seed = read(&body)?;
     benchmark::seed_accounts(&state.app, seed.accounts_from, seed.accounts_to).await?;
     benchmark::seed_events(&state.app, seed.events_from, seed.events_to, seed.accounts_to).await?;
@@ -60,7 +60,7 @@ async fn seed(State(state): Shared, Authenticated(caller): Authenticated, body: 
 }
 
 async fn clear(State(state): Shared, Authenticated(caller): Authenticated) -> Result<Response, Failure> {
-    caller.must_be_service()?;
+    caller.must_operate()?;
     benchmark::clear_counters(&state.app).await?;
     Ok(ok(&()))
 }

@@ -44,7 +44,7 @@ pub struct ClockBody {
 )]
 pub async fn get_clock(State(state): Shared, Authenticated(caller): Authenticated) -> Result<Response, Failure> {
     must_be_development(&state)?;
-    caller.must_be_service()?;
+    caller.must_operate()?;
     Ok(shown(&state, state.app.now()))
 }
 

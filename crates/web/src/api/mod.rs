@@ -3,12 +3,14 @@
 //! Handlers parse, call one use case and render. [`shapes`] holds what several answers show.
 
 pub mod accounts;
+pub mod auth;
 pub mod authorize;
 pub mod benchmark;
 pub mod catalog;
 pub mod clock;
 pub mod entitlements;
 pub mod keys;
+pub mod me;
 pub mod noop;
 pub mod shapes;
 pub mod subscription;

@@ -5,6 +5,8 @@
 
 pub mod body;
 pub mod caller;
+pub mod cookie;
+pub mod device;
 pub mod fields;
 pub mod idempotency_key;
 pub mod path;
@@ -14,6 +16,7 @@ pub mod work;
 
 pub use body::{JsonBody, JsonBodyOrNone};
 pub use caller::Authenticated;
+pub use device::FromDevice;
 pub use idempotency_key::KeyHeader;
 pub use path::{PathId, PathIds};
 pub use query::QueryFields;

@@ -13,7 +13,7 @@ use super::refusal::{self, Refused};
 use super::{context, limit_headers};
 use crate::WebState;
 use crate::extract::body::read_bytes_within;
-use crate::extract::caller::authenticate;
+use crate::extract::caller::authenticate_header;
 use crate::headers;
 
 /// Pictures and recordings come in the request.
@@ -37,7 +37,7 @@ pub async fn call(state: Arc<WebState>, endpoint: Endpoint, request: Request) ->
 }
 
 async fn answered(state: &WebState, endpoint: Endpoint, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
-    let caller = authenticate(state, &headers).await.map_err(CallError::from)?;
+    let caller = authenticate_header(state, &headers).await.map_err(CallError::from)?;
     let told = context::read(&headers)?;
     let body = read_bytes_within(body, LONGEST_REQUEST, REQUEST_TIME).await?;
     let asked = Asked {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::refusal::{self, Refused};
 use super::{context, kind_of_client};
-use crate::extract::caller::authenticate;
+use crate::extract::caller::authenticate_header;
 use crate::{WebState, answer};
 
 pub async fn list(State(state): State<Arc<WebState>>, request: Request) -> Response {
@@ -37,7 +37,7 @@ pub async fn one(State(state): State<Arc<WebState>>, Path(name): Path<String>, r
 }
 
 async fn callable(state: &WebState, headers: &axum::http::HeaderMap) -> Result<Vec<CallableModel>, Refused> {
-    let caller = authenticate(state, headers).await.map_err(CallError::from)?;
+    let caller = authenticate_header(state, headers).await.map_err(CallError::from)?;
     let told = context::read(headers)?;
     Ok(list_models(&state.app, &caller, &told.account).await.map_err(CallError::from)?)
 }

@@ -23,6 +23,8 @@ pub enum EdgeError {
     KeyMismatch,
     #[error("An account is named by `account` or by `external_id`, not by both.")]
     AccountNamedTwice,
+    #[error("A page of another site made your browser ask this, which is not allowed.")]
+    CrossSite,
     #[error("Nothing is found at this address. The endpoints are described at /docs.")]
     NoSuchRoute,
     #[error("This address does not take {method}.")]
@@ -47,6 +49,7 @@ impl EdgeError {
             EdgeError::Header { .. } => "invalid_header",
             EdgeError::KeyMismatch => "idempotency_key_mismatch",
             EdgeError::AccountNamedTwice => "account_named_twice",
+            EdgeError::CrossSite => "cross_site",
             EdgeError::NoSuchRoute => "no_such_route",
             EdgeError::MethodNotAllowed { .. } => "method_not_allowed",
             EdgeError::TookTooLong => "outcome_unknown",

@@ -16,6 +16,11 @@ pub fn write<M: SerializeMap>(map: &mut M, error: &AppError, app: &App) -> Resul
             map.serialize_entry("suggested_plan", suggested_plan)?;
             map.serialize_entry("upgrade_url", &app.upgrade_url(suggested_plan.as_ref()))
         }
+        AppError::SecondFactorRequired { challenge, expires_at } => {
+            map.serialize_entry("challenge", challenge)?;
+            map.serialize_entry("expires_at", &Written(expires_at))
+        }
+        AppError::InsufficientRole { needed } => map.serialize_entry("role", needed.as_str()),
         AppError::InsufficientScope { scope } => map.serialize_entry("scope", scope),
         AppError::Invalid { field, .. } if field.is_empty() => Ok(()),
         AppError::Invalid { field, .. } => map.serialize_entry("field", field),

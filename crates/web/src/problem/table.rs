@@ -34,6 +34,20 @@ pub const TABLE: &[Entry] = &[
     entry_of("unauthenticated", 401, "Authentication required"),
     entry_of("service_key_required", 403, "Service key required"),
     entry_of("insufficient_scope", 403, "Insufficient scope"),
+    entry_of("sign_in_required", 403, "Sign-in required"),
+    entry_of("key_required", 403, "API key required"),
+    entry_of("insufficient_role", 403, "Insufficient role"),
+    entry_of("email_unverified", 403, "Email unverified"),
+    entry_of("recent_sign_in_required", 403, "Recent sign-in required"),
+    entry_of("sign_in_failed", 401, "Sign-in failed"),
+    entry_of("totp_required", 401, "Second factor required"),
+    entry_of("password_wrong", 403, "Password wrong"),
+    entry_of("session_over", 401, "Session over"),
+    entry_of("link_invalid", 410, "Link not good any more"),
+    entry_of("registration_closed", 403, "Registration closed"),
+    entry_of("email_taken", 409, "Email taken"),
+    entry_of("last_owner", 409, "Last owner"),
+    entry_of("cross_site", 403, "Request from another site"),
     entry_of("account_unknown", 404, "Account unknown"),
     entry_of("account_not_named", 400, "Account not named"),
     entry_of("account_named_twice", 400, "Account named twice"),
@@ -97,6 +111,7 @@ mod tests {
     use domain::ids::{AccountId, EventId};
     use domain::ledger::Refusal;
     use domain::name::Name;
+    use domain::time::Timestamp;
 
     use super::*;
     use crate::problem::{EdgeError, Failure};
@@ -133,6 +148,19 @@ mod tests {
             (AppError::Unauthenticated, 401),
             (AppError::ServiceKeyRequired, 403),
             (AppError::InsufficientScope { scope: "usage:read" }, 403),
+            (AppError::SignInRequired, 403),
+            (AppError::KeyRequired, 403),
+            (AppError::InsufficientRole { needed: domain::permissions::Role::Owner }, 403),
+            (AppError::EmailUnverified, 403),
+            (AppError::RecentSignInRequired, 403),
+            (AppError::SignInFailed, 401),
+            (AppError::SecondFactorRequired { challenge: "x".into(), expires_at: Timestamp::EPOCH }, 401),
+            (AppError::PasswordWrong, 403),
+            (AppError::SessionOver, 401),
+            (AppError::LinkInvalid, 410),
+            (AppError::RegistrationClosed, 403),
+            (AppError::EmailTaken, 409),
+            (AppError::LastOwner, 409),
             (AppError::AccountUnknown, 404),
             (AppError::AccountNotNamed, 400),
             (AppError::NotFound { what: "plan", name: "x".into() }, 404),
@@ -152,6 +180,7 @@ mod tests {
             (EdgeError::Header { name: "X", problem: "is wrong".into() }, 400),
             (EdgeError::KeyMismatch, 400),
             (EdgeError::AccountNamedTwice, 400),
+            (EdgeError::CrossSite, 403),
             (EdgeError::NoSuchRoute, 404),
             (EdgeError::MethodNotAllowed { method: "PUT".into() }, 405),
             (EdgeError::TookTooLong, 503),

@@ -51,7 +51,7 @@ pub async fn list_accounts(
         return Err(AppError::invalid("limit", format!("`limit` is not between 1 and {LONGEST_PAGE}.")).into());
     }
     if let Some(external_id) = query.external_id {
-        caller.must_be_service()?;
+        caller.must_operate()?;
         let named = AccountRef::External(external_id.0);
         let data = match accounts::get_account(&state.app, &caller, &named).await {
             Ok(account) => vec![AccountShape::from(account)],

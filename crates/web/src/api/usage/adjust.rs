@@ -52,7 +52,7 @@ pub async fn adjust(
     KeyHeader(key): KeyHeader,
     JsonBody(body): JsonBody<AdjustBody>,
 ) -> Result<Response, Failure> {
-    caller.must_be_service()?;
+    caller.must_operate()?;
     let account = body.work.account()?;
     let missing = || AppError::invalid("reason", "`reason` is missing: say why usage is adjusted.");
     let reason = body.own.reason.ok_or_else(missing)?.0;

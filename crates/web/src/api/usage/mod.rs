@@ -63,6 +63,8 @@ pub async fn hold_to_rate(
     let Some(scope) = scope else { return Ok(()) };
     let id = match caller {
         Caller::Account { account, .. } => Some(*account),
+        Caller::Person(person) => person.account,
+        Caller::Visitor(visiting) => Some(visiting.account),
         Caller::Service { .. } => accounts::resolve(&state.app, account).await?,
     };
     if let Some(id) = id {
