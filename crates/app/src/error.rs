@@ -35,6 +35,10 @@ pub enum AppError {
     /// The password was right; what goes on at `auth/login/totp` takes the challenge.
     #[error("Enter the code of your authenticator app.")]
     SecondFactorRequired { challenge: String, expires_at: domain::time::Timestamp },
+    #[error("The code is wrong, or it was used before. Wait for the next one.")]
+    CodeWrong,
+    #[error("A second factor is set up already. Take it away first.")]
+    TotpEnabled,
     #[error("The password is wrong.")]
     PasswordWrong,
     #[error("This session is over. Sign in again.")]
@@ -118,6 +122,8 @@ impl AppError {
             Self::RecentSignInRequired => "recent_sign_in_required",
             Self::SignInFailed => "sign_in_failed",
             Self::SecondFactorRequired { .. } => "totp_required",
+            Self::CodeWrong => "code_wrong",
+            Self::TotpEnabled => "totp_enabled",
             Self::PasswordWrong => "password_wrong",
             Self::SessionOver => "session_over",
             Self::LinkInvalid => "link_invalid",

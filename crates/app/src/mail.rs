@@ -25,6 +25,9 @@ pub enum Mail {
     ConfirmNewEmail { name: String, link: Link },
     EmailChanged { name: String, new_email_masked: String },
     Invitation { account_name: String, inviter: String, role: String, link: Link },
+    TwoFactorEnabled { name: String },
+    TwoFactorDisabled { name: String },
+    RecoveryCodeUsed { name: String, left: u32 },
     AccountDeleted { name: String },
 }
 pub fn write(_tx: &mut Tx<'_>, _mail: &NewMail) -> Result<(), StorageError> {

@@ -51,6 +51,9 @@ enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
+    /// Make who operates the platform.
+    #[command(subcommand)]
+    Admin(commands::admin::AdminCommand),
     /// Check the configuration, or print what can be configured.
     #[command(subcommand)]
     Config(commands::config::ConfigCommand),
@@ -85,6 +88,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Strin
         Command::Migrate => commands::migrate::run(&common).await,
         Command::Catalog(command) => commands::catalog::run(&common, command).await,
         Command::Keys(command) => commands::keys::run(&common, command).await,
+        Command::Admin(command) => commands::admin::run(&common, command).await,
         Command::Config(command) => commands::config::run(&common, command),
         Command::Doctor => commands::doctor::run(&common).await,
         Command::Ledger(command) => commands::ledger::run(&common, command).await,

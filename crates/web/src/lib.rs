@@ -15,6 +15,7 @@ mod health;
 mod idempotency;
 pub mod measurements;
 mod operations;
+mod pages;
 pub mod problem;
 pub mod router;
 pub mod server;

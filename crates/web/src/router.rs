@@ -15,17 +15,18 @@ use utoipa_axum::routes;
 
 use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
 use crate::api::auth::{
-    confirm_email, forgot_password, jwks, login, logout, refresh, register, resend_verification, reset_password,
-    verify_email,
+    confirm_email, forgot_password, introspect, jwks, login, logout, refresh, register, resend_verification,
+    reset_password, second_step, verify_email,
 };
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
 use crate::api::keys::{account_keys, service_keys};
-use crate::api::me::{change, confirm, delete, password, sessions, show};
+use crate::api::me::{change, confirm, delete, password, sessions, show, totp};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
-use crate::api::{authorize, benchmark, clock, noop, subscription};
+use crate::api::{authorize, benchmark, clock, hand_offs, noop, subscription, users};
+use crate::pages::hand_off;
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
 
@@ -53,6 +54,9 @@ fn signing_in() -> Routes {
     OpenApiRouter::new()
         .routes(routes!(register::register))                                      // POST   /api/v1/auth/register
         .routes(routes!(login::log_in))                                           // POST   /api/v1/auth/login
+        .routes(routes!(second_step::log_in_with_code))                           // POST   /api/v1/auth/login/totp
+        .routes(routes!(introspect::introspect))                                  // POST   /api/v1/auth/introspect
+        .routes(routes!(hand_offs::hand_off))                                     // POST   /api/v1/hand-offs
         .routes(routes!(refresh::refresh))                                        // POST   /api/v1/auth/refresh
         .routes(routes!(logout::log_out))                                         // POST   /api/v1/auth/logout
         .routes(routes!(verify_email::verify_email))                              // POST   /api/v1/auth/verify-email
@@ -82,6 +86,10 @@ fn others() -> Routes {
         .routes(routes!(show::show_me, change::change_me, delete::delete_me))     // GET PATCH DELETE /api/v1/me
         .routes(routes!(confirm::confirm_me))                                     // POST   /api/v1/me/confirm
         .routes(routes!(password::change_password))                               // POST   /api/v1/me/password
+        .routes(routes!(totp::enrol_totp))                                        // POST   /api/v1/me/totp
+        .routes(routes!(totp::confirm_totp))                                      // POST   /api/v1/me/totp/confirm
+        .routes(routes!(totp::disable_totp))                                      // POST   /api/v1/me/totp/disable
+        .routes(routes!(totp::count_recovery_codes, totp::renew_recovery_codes))  // GET    POST   /api/v1/me/recovery-codes
         .routes(routes!(sessions::list_sessions, sessions::end_other_sessions))   // GET    DELETE /api/v1/me/sessions
         .routes(routes!(sessions::end_session))                                   // DELETE /api/v1/me/sessions/{id}
         .routes(routes!(plans::list_plans))                                       // GET    /api/v1/plans
@@ -91,6 +99,9 @@ fn others() -> Routes {
         .routes(routes!(features::list_entitlements))                             // GET    /api/v1/entitlements
         .routes(routes!(feature::check_feature))                                  // GET    /api/v1/entitlements/{feature}
         .routes(routes!(subscription::get_subscription))                          // GET    /api/v1/subscription
+        .routes(routes!(users::list_users))                                       // GET    /api/v1/admin/users
+        .routes(routes!(users::get_user))                                         // GET    /api/v1/admin/users/{id}
+        .routes(routes!(users::set_user_status))                                  // PUT    /api/v1/admin/users/{id}/status
         .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
 }
 
@@ -104,6 +115,7 @@ pub fn router(state: Arc<WebState>) -> Router {
         .route("/api/openapi.json", get(move || std::future::ready(answer::ok(&description))))
         .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
         .route("/docs/style.css", get(docs_page::style))
+        .route("/hand-off", get(hand_off::arrive))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -1,10 +1,12 @@
 //! Changes what is known of an account.
 
-use serde_json::{Map, Value as Json};
+use domain::permissions::Action;
+use serde_json::{Map, Value as Json, json};
 use storage::Tx;
 use storage::records::accounts;
 
 use super::{Account, fields};
+use crate::audit::{self, Audited};
 use crate::identity::scopes::ACCOUNTS_WRITE;
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -26,9 +28,12 @@ pub async fn update_account(
     account: &AccountRef,
     changes: AccountChanges,
 ) -> Result<Account, AppError> {
-    caller.must_operate()?;
+    if caller.must_operate().is_err() {
+        must_be_own_fields(&changes)?;
+    }
     check(&changes)?;
-    let id = caller.account(app, account, ACCOUNTS_WRITE).await?;
+    let id = caller.account_of_person(app, account, (Action::ChangeAccount, ACCOUNTS_WRITE)).await?;
+    let (event, actor) = (Audited::new(app, "account.changed", None), caller.actor());
     let now = app.now();
     let external_id = changes.external_id.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<Account, AppError> {
@@ -38,6 +43,7 @@ pub async fn update_account(
         if account != before {
             account.updated_at = now;
             accounts::update(tx, &account)?;
+            audit::note(tx, &event, Some(id), &actor, id, json!({}))?;
         }
         Ok(account)
     };
@@ -47,6 +53,19 @@ pub async fn update_account(
         }
         (error, _) => error,
     })
+}
+
+/// Customers say what their account is called and where bills go. The rest is the app's to say.
+fn must_be_own_fields(changes: &AccountChanges) -> Result<(), AppError> {
+    let others = [
+        ("external_id", changes.external_id.is_some()),
+        ("email", changes.email.is_some()),
+        ("metadata", changes.metadata.is_some()),
+    ];
+    match others.iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((field, _)) => Err(AppError::invalid(*field, format!("`{field}` is set by the app's backend alone."))),
+    }
 }
 
 fn check(changes: &AccountChanges) -> Result<(), AppError> {

@@ -2,12 +2,14 @@
 
 use domain::name::Name;
 use domain::time::Timestamp;
-use storage::Tx;
+use serde_json::json;
 use storage::records::{accounts, api_keys};
+use storage::{StorageError, Tx};
 
 use super::secret::{self, Secret};
-use super::{ApiKey, KeyOwner, KeysOf, account_of, owner_of, scopes};
+use super::{ApiKey, KeyOwner, KeysOf, account_of, must_be_recent, owner_of, scopes};
 use crate::accounts::fields::plain_text;
+use crate::audit::{self, Audited};
 use crate::{App, AppError, Caller};
 
 const LONGEST_NAME: usize = 100;
@@ -35,18 +37,30 @@ pub async fn create_key(
     let owner = owner_of(app, caller, of).await?;
     scopes::must_be_known(&new.scopes)?;
     must_not_exceed(caller, owner, &new.scopes)?;
-    if let Caller::Account { member: Some(own), .. } = caller {
-        if new.member.as_ref().is_some_and(|member| member != own) {
-            let message = format!("This key acts for the member {own} and can make keys for that member alone.");
+    must_be_recent(app, caller)?;
+    if let Some(own) = caller.member() {
+        if new.member.as_ref().is_some_and(|member| *member != own) {
+            let message = format!("You act for the member {own} and can make keys for that member alone.");
             return Err(AppError::invalid("member", message));
         }
-        new.member = Some(own.clone());
+        new.member = Some(own);
     }
-    issue_key(app, owner, new).await
+    let (actor, account) = (caller.actor(), account_of(owner));
+    let event = Audited::new(app, "api_key.created", None);
+    issue(app, owner, new, move |tx, key| audit::note(tx, &event, account, &actor, key.id, json!({}))).await
 }
 
 /// As [`create_key`], for whoever was authorised otherwise: the command line and the start in development.
 pub async fn issue_key(app: &App, owner: KeyOwner, new: NewKey) -> Result<(ApiKey, Secret), AppError> {
+    issue(app, owner, new, |_, _| Ok(())).await
+}
+
+async fn issue(
+    app: &App,
+    owner: KeyOwner,
+    new: NewKey,
+    also: impl Fn(&mut Tx<'_>, &ApiKey) -> Result<(), StorageError> + Send + 'static,
+) -> Result<(ApiKey, Secret), AppError> {
     check(app, owner, &new)?;
     let secret = Secret::generate(&app.entropy, owner);
     let key = ApiKey {
@@ -71,6 +85,7 @@ pub async fn issue_key(app: &App, owner: KeyOwner, new: NewKey) -> Result<(ApiKe
             }
         }
         api_keys::insert(tx, &key)?;
+        also(tx, &key)?;
         Ok(key.clone())
     };
     Ok((app.database.write("create_api_key", write).await?, secret))

@@ -55,6 +55,16 @@ impl Letter {
         Self::new(app, old, None, Mail::EmailChanged { name: name.to_owned(), new_email_masked })
     }
 
+    pub fn two_factor(app: &App, user: &User, is_on: bool) -> Self {
+        let name = user.name.clone();
+        let content = if is_on { Mail::TwoFactorEnabled { name } } else { Mail::TwoFactorDisabled { name } };
+        Self::new(app, &user.email, None, content)
+    }
+
+    pub fn recovery_code_used(app: &App, user: &User, left: u32) -> Self {
+        Self::new(app, &user.email, None, Mail::RecoveryCodeUsed { name: user.name.clone(), left })
+    }
+
     pub fn account_deleted(app: &App, name: &str, to: &str) -> Self {
         Self::new(app, to, None, Mail::AccountDeleted { name: name.to_owned() })
     }

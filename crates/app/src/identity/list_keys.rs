@@ -3,12 +3,12 @@
 use storage::Tx;
 use storage::records::{accounts, api_keys};
 
-use super::{ApiKey, KeysOf, account_of, owner_of};
+use super::{ApiKey, KeysOf, account_of, may_manage, owner_of};
 use crate::{App, AppError, Caller};
 
 const MOST_LISTED: u32 = 1_000;
 
-/// The newest first; revoked ones are among them. At most a thousand.
+/// The newest first; revoked ones are among them. At most a thousand. A member sees their own.
 pub async fn list_keys(app: &App, caller: &Caller, of: &KeysOf) -> Result<Vec<ApiKey>, AppError> {
     let owner = owner_of(app, caller, of).await?;
     let read = move |tx: &mut Tx<'_>| -> Result<Vec<ApiKey>, AppError> {
@@ -17,5 +17,7 @@ pub async fn list_keys(app: &App, caller: &Caller, of: &KeysOf) -> Result<Vec<Ap
         }
         Ok(api_keys::list(tx, owner, MOST_LISTED)?)
     };
-    app.database.read("list_api_keys", read).await
+    let mut keys = app.database.read("list_api_keys", read).await?;
+    keys.retain(|key| may_manage(caller, key));
+    Ok(keys)
 }

@@ -8,6 +8,9 @@ mod authenticate;
 pub(crate) mod by_mail;
 mod change_password;
 mod create_key;
+mod create_superadmin;
+pub mod hand_off;
+mod introspect;
 mod key_cache;
 mod letters;
 mod links;
@@ -21,18 +24,22 @@ mod recent_sign_in;
 pub(crate) mod register;
 mod revoke_key;
 pub mod scopes;
+mod second_step;
 mod secret;
 mod session_cache;
 pub(crate) mod sessions;
 mod settings;
 pub mod signing_keys;
 mod totp;
+mod users;
 mod verify_email;
 
 pub use access_tokens::AccessToken;
 pub use authenticate::{acting_for, authenticate, authenticate_cookie};
 pub use change_password::{change_password, forgot_password, reset_password};
 pub use create_key::{NewKey, create_key, issue_key};
+pub use create_superadmin::create_superadmin;
+pub use introspect::introspect;
 pub use key_cache::KeyCache;
 pub use list_keys::list_keys;
 pub use login::{Credentials, LoggedIn, log_in};
@@ -42,6 +49,7 @@ pub use passwords::{PasswordCost, Passwords};
 pub use recent_sign_in::{confirm_password, must_be_recent};
 pub use register::{Registered, Registrant, register};
 pub use revoke_key::revoke_key;
+pub use second_step::log_in_with_code;
 pub use secret::Secret;
 pub use session_cache::SessionCache;
 pub use sessions::{
@@ -53,9 +61,12 @@ pub use signing_keys::SigningKeys;
 pub use storage::records::api_keys::{ApiKey, KeyOwner};
 pub use storage::records::sessions::Session;
 pub use storage::records::users::{User, UserStatus};
+pub use totp::{Enrolment, Proof, confirm_totp, disable_totp, enrol_totp, recovery_codes_left, renew_recovery_codes};
+pub use users::{UserPage, get_user, list_users, set_user_status};
 pub use verify_email::{resend_verification, resend_verification_to, verify_email};
 
 use domain::ids::AccountId;
+use domain::permissions::Action;
 
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -67,8 +78,8 @@ pub enum KeysOf {
     Account(AccountRef),
 }
 
-/// Who may manage keys: the platform's backend, and an account's own key that names `keys:write` among its scopes. An
-/// account's key without scopes may do everything else.
+/// Who may manage keys: the platform's backend, people for themselves or, with the role for it, for everybody, and an
+/// account's own key that names `keys:write` among its scopes. An account's key without scopes may do everything else.
 fn must_manage_keys(caller: &Caller) -> Result<(), AppError> {
     match caller {
         Caller::Account { scopes, .. } if scopes.is_empty() => {
@@ -85,6 +96,12 @@ async fn owner_of(app: &App, caller: &Caller, of: &KeysOf) -> Result<KeyOwner, A
         KeysOf::Service => caller.must_operate().map(|()| KeyOwner::Service),
         KeysOf::Account(account) => caller.account(app, account, scopes::KEYS_WRITE).await.map(KeyOwner::Account),
     }
+}
+
+/// Whether a caller who may manage keys of this owner may see and revoke this one: a member only their own.
+fn may_manage(caller: &Caller, key: &ApiKey) -> bool {
+    let role = account_of(key.owner).and_then(|account| caller.role_in(account));
+    role.is_none_or(|role| role.may(Action::ManageAllKeys)) || (key.member.is_some() && key.member == caller.member())
 }
 
 fn account_of(owner: KeyOwner) -> Option<AccountId> {

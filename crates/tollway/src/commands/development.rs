@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::gateway::{ApiKind, UpstreamSettings};
-use app::identity::{KeyOwner, NewKey, authenticate, issue_key};
+use app::identity::{KeyOwner, NewKey, authenticate, create_superadmin, issue_key};
 use app::{AccountRef, App, Settings};
 use domain::ids::AccountId;
 use providers::model_api::Upstream;
@@ -13,17 +13,21 @@ use serde_json::json;
 use storage::records::settings;
 use storage::{StorageError, Tx};
 
+use super::admin::make_password;
 use crate::config::Config;
 
 /// Development keys are kept in plain text, so that a restart prints the same ones. Nowhere else is a secret kept.
 const KEYS: &str = "development_keys";
 const DEMO_CUSTOMER: &str = "demo";
+const SUPERADMIN: &str = "admin@example.com";
+const SUPERADMIN_PASSWORD: &str = "development_superadmin_password";
 
 pub struct Demo {
     url: String,
     service_key: String,
     account: AccountId,
     api_key: String,
+    superadmin_password: String,
     /// The stand-in model provider.
     pub model_url: Option<String>,
 }
@@ -71,7 +75,25 @@ pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
         Some(keys) if authenticate(app, &keys.0).await.is_ok() && authenticate(app, &keys.1).await.is_ok() => keys,
         _ => make_keys(app, account).await?,
     };
-    Ok(Demo { url: format!("http://{}", config.listen), service_key, account, api_key, model_url: None })
+    let superadmin_password = superadmin_password(app).await?;
+    let url = format!("http://{}", config.listen);
+    Ok(Demo { url, service_key, account, api_key, superadmin_password, model_url: None })
+}
+
+/// Makes the superadmin at the first start, and finds the password at later ones.
+async fn superadmin_password(app: &App) -> Result<String, String> {
+    let read = |tx: &mut Tx<'_>| settings::get(tx, SUPERADMIN_PASSWORD);
+    let kept = app.database.read::<_, StorageError, _>("development_superadmin", read).await;
+    if let Some(kept) = kept.map_err(|error| error.to_string())? {
+        return Ok(kept);
+    }
+    let password = make_password();
+    let made = create_superadmin(app, (SUPERADMIN, Some("Admin")), Some(&password)).await;
+    made.map_err(|error| error.to_string())?;
+    let text = password.clone();
+    let write = move |tx: &mut Tx<'_>| settings::put(tx, SUPERADMIN_PASSWORD, &text);
+    let kept = app.database.write::<_, StorageError, _>("keep_development_superadmin", write).await;
+    kept.map(|()| password).map_err(|error| error.to_string())
 }
 
 async fn make_keys(app: &App, account: AccountId) -> Result<(String, String), String> {
@@ -96,7 +118,7 @@ impl Demo {
             "service_key": self.service_key,
             "account": self.account.to_string(),
             "api_key": self.api_key,
-            "superadmin": null,
+            "superadmin": { "email": SUPERADMIN, "password": self.superadmin_password },
             "stripe_url": null,
             "model_url": self.model_url,
         })
@@ -105,13 +127,14 @@ impl Demo {
 
     /// For people.
     pub fn welcome(&self) -> String {
-        let Self { url, service_key, account, api_key, .. } = self;
+        let Self { url, service_key, account, api_key, superadmin_password, .. } = self;
         format!(
             "Tollway is ready at {url} (development: keys are printed, the clock can be moved)
 
   Service key      {service_key}
   Demo account     {account} (external id {DEMO_CUSTOMER:?})
   Its API key      {api_key}
+  Superadmin       {SUPERADMIN}, password {superadmin_password}
   API reference    {url}/docs
 
 Count one request of your own user 42, who gets an account by it:

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod admin;
 pub mod catalog;
 pub mod config;
 pub mod development;

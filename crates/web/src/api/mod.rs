@@ -9,12 +9,14 @@ pub mod benchmark;
 pub mod catalog;
 pub mod clock;
 pub mod entitlements;
+pub mod hand_offs;
 pub mod keys;
 pub mod me;
 pub mod noop;
 pub mod shapes;
 pub mod subscription;
 pub mod usage;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -23,4 +25,4 @@ use axum::extract::State;
 use crate::WebState;
 
 /// What every handler is given.
-type Shared = State<Arc<WebState>>;
+pub type Shared = State<Arc<WebState>>;

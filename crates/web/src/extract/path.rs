@@ -3,7 +3,7 @@
 use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use domain::ids::{AccountId, EventId, KeyId, ReservationId, SessionId};
+use domain::ids::{AccountId, EventId, KeyId, ReservationId, SessionId, UserId};
 use domain::ledger::Refusal;
 use domain::name::Name;
 
@@ -71,6 +71,16 @@ impl Named for KeyId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "key", name: shown(text) }
+    }
+}
+
+impl Named for UserId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "user", name: shown(text) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod confirm_email;
 pub mod forgot_password;
+pub mod introspect;
 pub mod jwks;
 pub mod login;
 pub mod logout;
@@ -9,6 +10,7 @@ pub mod refresh;
 pub mod register;
 pub mod resend_verification;
 pub mod reset_password;
+pub mod second_step;
 pub mod verify_email;
 
 use app::identity::{Keep, SignedIn, User};

@@ -109,10 +109,6 @@ async fn list(state: &WebState, caller: &Caller, of: KeysOf) -> Result<Response,
 
 /// A key is revoked under the owner it belongs to; elsewhere it does not exist.
 async fn revoke(state: &WebState, caller: &Caller, of: KeysOf, id: KeyId) -> Result<Response, Failure> {
-    let keys = identity::list_keys(&state.app, caller, &of).await?;
-    if !keys.iter().any(|key| key.id == id) {
-        return Err(AppError::NotFound { what: "API key", name: id.to_string() }.into());
-    }
-    identity::revoke_key(&state.app, caller, id).await?;
+    identity::revoke_key(&state.app, caller, &of, id).await?;
     Ok(answer::no_content())
 }

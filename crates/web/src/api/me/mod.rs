@@ -6,3 +6,4 @@ pub mod delete;
 pub mod password;
 pub mod sessions;
 pub mod show;
+pub mod totp;

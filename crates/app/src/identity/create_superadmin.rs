@@ -1,0 +1,52 @@
+//! Makes somebody who operates the platform. Only a command on the server does this, never a request.
+
+use serde_json::json;
+use storage::Tx;
+use storage::records::users::{self, User, UserStatus};
+
+use super::register::{Newcomer, Prepared};
+use super::sessions::Device;
+use crate::accounts::fields;
+use crate::audit::{self, Audited};
+use crate::{App, AppError};
+
+/// Makes the user with this address, verified, or raises the one who has it; a password takes the place of theirs.
+pub async fn create_superadmin(
+    app: &App,
+    (email, name): (&str, Option<&str>),
+    password: Option<&str>,
+) -> Result<User, AppError> {
+    fields::email("email", email)?;
+    name.map(fields::name).transpose()?;
+    let hash = match password {
+        Some(password) => {
+            app.settings.people.password.check("password", password, &[email])?;
+            Some(app.passwords.hash(&app.entropy, password).await?)
+        }
+        None => None,
+    };
+    let newcomer = Newcomer::by_provider(email.to_owned(), name.map(str::to_owned), &Device::default());
+    let mut prepared = Prepared::new(app, &newcomer).await?;
+    prepared.user.superadmin = true;
+    prepared.user.password_hash.clone_from(&hash);
+    let (event, now, email) = (Audited::new(app, "user.made_superadmin", None), app.now(), email.to_owned());
+    let write = move |tx: &mut Tx<'_>| -> Result<User, AppError> {
+        let user = match users::by_email(tx, &email)? {
+            None if prepared.insert(tx)? => prepared.user.clone(),
+            None => return Err(AppError::EmailTaken),
+            Some(known) => {
+                let mut user = users::lock(tx, known.id)?.ok_or(AppError::EmailTaken)?;
+                user.superadmin = true;
+                user.status = UserStatus::Active;
+                user.email_verified_at = user.email_verified_at.or(Some(now));
+                user.password_hash = hash.clone().or(user.password_hash);
+                user.updated_at = now;
+                users::update(tx, &user)?;
+                user
+            }
+        };
+        audit::note(tx, &event, None, "server", user.id, json!({}))?;
+        Ok(user)
+    };
+    app.database.write("create_superadmin", write).await
+}
