@@ -30,11 +30,13 @@ pub struct Changed {
     pub accounts: HashSet<AccountId>,
     pub keys: bool,
     pub catalog: bool,
+    /// Jobs were added, which somebody may want to begin at once.
+    pub jobs: bool,
 }
 
 impl Changed {
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && !self.keys && !self.catalog
+        self.accounts.is_empty() && !self.keys && !self.catalog && !self.jobs
     }
 }
 
@@ -105,6 +107,11 @@ impl<'c> Tx<'c> {
 
     pub fn note_catalog_changed(&mut self) {
         self.changed.catalog = true;
+    }
+
+    /// Whoever runs jobs looks for them when this transaction has committed, instead of at the next turn.
+    pub fn note_jobs_added(&mut self) {
+        self.changed.jobs = true;
     }
 }
 
