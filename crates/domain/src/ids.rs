@@ -28,6 +28,8 @@ pub struct SubscriptionKind;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct JobKind;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MailKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CreditKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EventKind;
@@ -49,6 +51,9 @@ impl Kind for SubscriptionKind {
 impl Kind for JobKind {
     const PREFIX: &'static str = "job_";
 }
+impl Kind for MailKind {
+    const PREFIX: &'static str = "mail_";
+}
 impl Kind for CreditKind {
     const PREFIX: &'static str = "crd_";
 }
@@ -64,6 +69,7 @@ pub type KeyId = Id<KeyKind>;
 pub type PlanVersionId = Id<PlanVersionKind>;
 pub type SubscriptionId = Id<SubscriptionKind>;
 pub type JobId = Id<JobKind>;
+pub type MailId = Id<MailKind>;
 pub type CreditId = Id<CreditKind>;
 pub type EventId = OwnedId<EventKind>;
 pub type ReservationId = OwnedId<ReservationKind>;

@@ -25,6 +25,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0002_ledger_redo.sql"),
         postgres: include_str!("../migrations/postgres/0002_ledger_redo.sql"),
     },
+    Migration {
+        name: "0003_mails",
+        sqlite: include_str!("../migrations/sqlite/0003_mails.sql"),
+        postgres: include_str!("../migrations/postgres/0003_mails.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod catalogs;
 pub mod idempotent_answers;
 pub mod jobs;
+pub mod mails;
 pub mod settings;
 pub mod subscriptions;
 pub mod usage_daily;
@@ -17,6 +18,7 @@ pub fn statements() -> Vec<&'static str> {
         catalogs::STATEMENTS,
         idempotent_answers::STATEMENTS,
         jobs::STATEMENTS,
+        mails::STATEMENTS,
         settings::STATEMENTS,
         subscriptions::STATEMENTS,
         usage_daily::STATEMENTS,
