@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use domain::ids::{Id, Kind};
 use domain::time::Timestamp;
+use providers::mail::MailServer;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
 use storage::{Clock, Database, Entropy, StorageError};
+use tokio::sync::watch;
 
 use crate::AppError;
 use crate::accounts::AccountNames;
@@ -25,6 +27,10 @@ pub struct App {
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) account_names: Arc<AccountNames>,
     pub(crate) rate_limits: Arc<RateLimiter>,
+    /// Sends whenever jobs were added by a transaction of this process.
+    pub(crate) jobs_added: Arc<watch::Sender<()>>,
+    /// `None`: mails wait in the outbox.
+    pub(crate) mail_server: Option<MailServer>,
 }
 
 /// What the operator has set.
@@ -32,6 +38,8 @@ pub struct App {
 pub struct Settings {
     /// Where the server is reached from outside; upgrade links begin with it.
     pub public_url: String,
+    /// What the product is called in mails and pages. `None`: as the catalog says.
+    pub product_name: Option<String>,
     /// A consume or reservation for an unknown `external_id` makes the account on the default plan.
     pub auto_create_accounts: bool,
     /// Development: the clock can be moved.
@@ -42,12 +50,16 @@ impl App {
     pub fn new(database: Database, ledger: Ledger, settings: Settings) -> Self {
         let keys = Arc::new(KeyCache::new(database.is_postgres()));
         let account_names = Arc::new(AccountNames::default());
-        let (forget_keys, forget_names) = (keys.clone(), account_names.clone());
+        let jobs_added = Arc::new(watch::Sender::new(()));
+        let (forget_keys, forget_names, tell_runner) = (keys.clone(), account_names.clone(), jobs_added.clone());
         database.on_change(move |changed| {
             if changed.keys {
                 forget_keys.forget_all();
             }
             changed.accounts.iter().for_each(|account| forget_names.forget(*account));
+            if changed.jobs {
+                tell_runner.send_replace(());
+            }
         });
         let entropy = Arc::new(Entropy::system());
         Self {
@@ -59,6 +71,8 @@ impl App {
             keys,
             account_names,
             rate_limits: Arc::default(),
+            jobs_added,
+            mail_server: None,
         }
     }
 
@@ -67,6 +81,18 @@ impl App {
     pub fn with_gateway(mut self, gateway: Gateway) -> Self {
         self.gateway = Arc::new(gateway);
         self
+    }
+
+    /// The same application, with a server that takes its mails.
+    #[must_use]
+    pub fn with_mail_server(mut self, server: Option<MailServer>) -> Self {
+        self.mail_server = server;
+        self
+    }
+
+    /// Whether mails are sent; without a server they wait in the outbox.
+    pub fn sends_mail(&self) -> bool {
+        self.mail_server.is_some()
     }
 
     pub fn clock(&self) -> &Arc<Clock> {

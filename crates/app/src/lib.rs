@@ -16,8 +16,11 @@ pub mod gateway;
 pub mod idempotency;
 pub mod identity;
 pub mod jobs;
+pub mod mail;
 pub mod metering;
 pub mod rate_limits;
+#[cfg(test)]
+mod stage;
 
 pub use caller::{AccountRef, Caller};
 pub use context::{App, Settings};
