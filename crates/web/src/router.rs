@@ -16,7 +16,9 @@ use utoipa_axum::routes;
 use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
+use crate::api::jobs::{list as list_jobs, retry as retry_job};
 use crate::api::keys::{account_keys, service_keys};
+use crate::api::mails::{list as list_mails, retry as retry_mail, show as show_mail};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
@@ -66,6 +68,11 @@ fn others() -> Routes {
         .routes(routes!(features::list_entitlements))                             // GET    /api/v1/entitlements
         .routes(routes!(feature::check_feature))                                  // GET    /api/v1/entitlements/{feature}
         .routes(routes!(subscription::get_subscription))                          // GET    /api/v1/subscription
+        .routes(routes!(list_jobs::list_jobs))                                    // GET    /api/v1/admin/jobs
+        .routes(routes!(retry_job::retry_job))                                    // POST   /api/v1/admin/jobs/{id}/retry
+        .routes(routes!(list_mails::list_mails))                                  // GET    /api/v1/admin/mails
+        .routes(routes!(show_mail::show_mail))                                    // GET    /api/v1/admin/mails/{id}
+        .routes(routes!(retry_mail::retry_mail))                                  // POST   /api/v1/admin/mails/{id}/retry
         .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
 }
 

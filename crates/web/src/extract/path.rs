@@ -3,7 +3,7 @@
 use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use domain::ids::{AccountId, EventId, KeyId, ReservationId};
+use domain::ids::{AccountId, EventId, JobId, KeyId, MailId, ReservationId};
 use domain::ledger::Refusal;
 use domain::name::Name;
 
@@ -71,6 +71,26 @@ impl Named for KeyId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "key", name: shown(text) }
+    }
+}
+
+impl Named for JobId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "job", name: shown(text) }
+    }
+}
+
+impl Named for MailId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "mail", name: shown(text) }
     }
 }
 
