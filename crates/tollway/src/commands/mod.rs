@@ -6,5 +6,6 @@ pub mod development;
 pub mod doctor;
 pub mod keys;
 pub mod ledger;
+pub mod mail;
 pub mod migrate;
 pub mod serve;
