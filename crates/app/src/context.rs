@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use domain::ids::{Id, Kind};
 use domain::time::Timestamp;
+use providers::mail::MailServer;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
 use storage::{Clock, Database, Entropy, StorageError};
+use tokio::sync::watch;
 
 use crate::AppError;
 use crate::accounts::AccountNames;
@@ -30,6 +32,10 @@ pub struct App {
     pub(crate) vault: Arc<Vault>,
     pub(crate) account_names: Arc<AccountNames>,
     pub(crate) rate_limits: Arc<RateLimiter>,
+    /// Sends whenever jobs were added by a transaction of this process.
+    pub(crate) jobs_added: Arc<watch::Sender<()>>,
+    /// `None`: mails wait in the outbox.
+    pub(crate) mail_server: Option<MailServer>,
 }
 
 /// What the operator has set.
@@ -37,6 +43,8 @@ pub struct App {
 pub struct Settings {
     /// Where the server is reached from outside; upgrade links begin with it.
     pub public_url: String,
+    /// What the product is called in mails and pages. `None`: as the catalog says.
+    pub product_name: Option<String>,
     /// A consume or reservation for an unknown `external_id` makes the account on the default plan.
     pub auto_create_accounts: bool,
     /// Development: the clock can be moved.
@@ -71,7 +79,9 @@ impl App {
         let keys = Arc::new(KeyCache::new(database.is_postgres()));
         let sessions = Arc::new(SessionCache::new(database.is_postgres()));
         let account_names = Arc::new(AccountNames::default());
+        let jobs_added = Arc::new(watch::Sender::new(()));
         let (forget_keys, forget_names, forget_sessions) = (keys.clone(), account_names.clone(), sessions.clone());
+        let tell_runner = jobs_added.clone();
         database.on_change(move |changed| {
             if changed.keys {
                 forget_keys.forget_all();
@@ -81,6 +91,9 @@ impl App {
             }
             forget_sessions.forget(&changed.sessions);
             changed.accounts.iter().for_each(|account| forget_names.forget(*account));
+            if changed.jobs {
+                tell_runner.send_replace(());
+            }
         });
         let entropy = Arc::new(Entropy::system());
         Self {
@@ -96,6 +109,8 @@ impl App {
             settings: Arc::new(settings),
             account_names,
             rate_limits: Arc::default(),
+            jobs_added,
+            mail_server: None,
         }
     }
 
@@ -104,6 +119,18 @@ impl App {
     pub fn with_gateway(mut self, gateway: Gateway) -> Self {
         self.gateway = Arc::new(gateway);
         self
+    }
+
+    /// The same application, with a server that takes its mails.
+    #[must_use]
+    pub fn with_mail_server(mut self, server: Option<MailServer>) -> Self {
+        self.mail_server = server;
+        self
+    }
+
+    /// Whether mails are sent; without a server they wait in the outbox.
+    pub fn sends_mail(&self) -> bool {
+        self.mail_server.is_some()
     }
 
     pub fn clock(&self) -> &Arc<Clock> {

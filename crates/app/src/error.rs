@@ -63,6 +63,9 @@ pub enum AppError {
     /// A field's value cannot be used; `message` is a sentence that says what would be right.
     #[error("{message}")]
     Invalid { field: String, message: String },
+    /// Only what was given up can be retried. `what` is a word such as `job`, `mail`.
+    #[error("This {what} was not given up; only one that is `failed` can be retried.")]
+    NotFailed { what: &'static str },
     #[error("The value {value} is taken.")]
     Taken { field: &'static str, value: String },
 
@@ -135,6 +138,7 @@ impl AppError {
             Self::AccountNotNamed => "account_not_named",
             Self::NotFound { .. } => "not_found",
             Self::Invalid { .. } => "invalid_request",
+            Self::NotFailed { .. } => "not_failed",
             Self::Taken { .. } => "taken",
             Self::Denied(denied) => match denied.denial.reason {
                 DenialReason::QuotaExceeded => "quota_exceeded",

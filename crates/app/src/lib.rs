@@ -20,6 +20,8 @@ pub mod jobs;
 pub mod mail;
 pub mod metering;
 pub mod rate_limits;
+#[cfg(test)]
+mod stage;
 pub mod vault;
 
 pub use caller::{AccountRef, Caller};

@@ -65,6 +65,11 @@ impl Timestamp {
         i64::from(date.year()) * 12 + i64::from(date.month()) - 1
     }
 
+    /// As people read it: `3 May 2026, 14:00 UTC`. Seconds are left out.
+    pub fn for_people(self) -> String {
+        self.to_utc().strftime("%-d %B %Y, %H:%M UTC").to_string()
+    }
+
     pub(crate) fn to_utc(self) -> jiff::civil::DateTime {
         self.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).datetime()
     }
@@ -94,6 +99,7 @@ mod tests {
     fn reads_and_writes_rfc_3339() {
         let time = Timestamp::parse("2026-03-31T02:00:00.25+02:00").expect("a valid time");
         assert_eq!(time.to_string(), "2026-03-31T00:00:00.25Z");
+        assert_eq!(time.for_people(), "31 March 2026, 00:00 UTC");
         assert_eq!(Timestamp::parse("yesterday"), None);
         assert_eq!(Timestamp::parse("1969-12-31T23:59:59Z"), None);
         assert_eq!(Timestamp::parse("2026-13-01T00:00:00Z"), None);

@@ -39,6 +39,7 @@ pub const NGINX: &str = "nginx";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
+pub const SMTP_SERVER: &str = "the SMTP server aiosmtpd";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
 
 /// Set to `1` by `cargo xtask test --all`: a test whose part is missing fails instead of being skipped.
@@ -48,7 +49,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 6] = [
+pub static ALL: [Part; 7] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -82,7 +83,14 @@ pub static ALL: [Part; 6] = [
         variable: "TOLLWAY_TEST_OFFICIAL_CLIENTS",
         needed_for: "model calls made by those who invented their shapes",
         install: Install::Python,
-        locate: locate_official_clients,
+        locate: || locate_python_with(&["openai", "anthropic"]),
+    },
+    Part {
+        name: SMTP_SERVER,
+        variable: "TOLLWAY_TEST_SMTP_SERVER",
+        needed_for: "mails handed to a real server",
+        install: Install::Python,
+        locate: || locate_python_with(&["aiosmtpd"]),
     },
     Part {
         name: NODE_CLIENTS,
@@ -133,15 +141,15 @@ fn locate_node_clients() -> Option<PathBuf> {
     Some(node_folder()).filter(|folder| folder.join("node_modules/openai").is_dir())
 }
 
-/// The Python of the virtual environment, once it has both packages.
-fn locate_official_clients() -> Option<PathBuf> {
+/// The Python of the virtual environment, once it has these packages.
+fn locate_python_with(packages: &[&str]) -> Option<PathBuf> {
     let environment = virtual_environment();
     let mut versions = environment.join("lib").read_dir().ok()?.flatten();
-    let has_both = versions.any(|version| {
-        let packages = version.path().join("site-packages");
-        ["openai", "anthropic"].iter().all(|name| packages.join(name).is_dir())
+    let has_all = versions.any(|version| {
+        let folder = version.path().join("site-packages");
+        packages.iter().all(|name| folder.join(name).is_dir())
     });
-    Some(environment.join("bin/python")).filter(|python| has_both && python.is_file())
+    Some(environment.join("bin/python")).filter(|python| has_all && python.is_file())
 }
 
 /// A program by its name, in PATH or where the system keeps its servers.

@@ -28,6 +28,11 @@ impl Clock {
         self.last_micros.fetch_max(at.micros(), Ordering::Relaxed);
     }
 
+    /// Wall time, however far the clock was moved: for leases, which are about processes that live or die.
+    pub fn unmoved(&self) -> Timestamp {
+        Timestamp::from_micros(wall_micros())
+    }
+
     pub fn offset_micros(&self) -> i64 {
         self.offset_micros.load(Ordering::Relaxed)
     }

@@ -70,7 +70,7 @@ impl Database {
         settings: LedgerSettings,
     ) -> Result<(Self, Ledger), StorageError> {
         let listeners = Arc::new(Listeners::default());
-        let shared = Arc::new(Shared::new(clock, settings, matches!(url, DatabaseUrl::Postgres(_))));
+        let shared = Arc::new(Shared::new(clock, settings, listeners.clone(), matches!(url, DatabaseUrl::Postgres(_))));
         // Held loosely: tasks of the ledger hold the database, and both must go when the last user of the ledger goes.
         let memory = Arc::downgrade(&shared);
         let forget = move |changed: &Changed| memory.upgrade().into_iter().for_each(|memory| memory.forget(changed));
@@ -166,7 +166,8 @@ impl Database {
         }
     }
 
-    /// Calls `listener` after every committed transaction that changed an account's terms, a key or the catalog.
+    /// Calls `listener` after every committed transaction that changed an account's terms, a key or the
+    /// catalog, or added jobs.
     pub fn on_change(&self, listener: impl Fn(&Changed) + Send + Sync + 'static) {
         self.listeners.0.write().push(Box::new(listener));
     }

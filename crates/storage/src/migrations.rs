@@ -26,6 +26,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0002_ledger_redo.sql"),
     },
     Migration {
+        name: "0003_mails",
+        sqlite: include_str!("../migrations/sqlite/0003_mails.sql"),
+        postgres: include_str!("../migrations/postgres/0003_mails.sql"),
+    },
+    Migration {
         name: "0004_people",
         sqlite: include_str!("../migrations/sqlite/0004_people.sql"),
         postgres: include_str!("../migrations/postgres/0004_people.sql"),

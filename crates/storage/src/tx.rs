@@ -33,11 +33,14 @@ pub struct Changed {
     pub people: bool,
     pub sessions: HashSet<SessionId>,
     pub catalog: bool,
+    /// Jobs were added, which somebody may want to begin at once.
+    pub jobs: bool,
 }
 
 impl Changed {
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && !self.keys && !self.people && self.sessions.is_empty() && !self.catalog
+        let Self { accounts, keys, people, sessions, catalog, jobs } = self;
+        accounts.is_empty() && sessions.is_empty() && !keys && !people && !catalog && !jobs
     }
 }
 
@@ -118,6 +121,11 @@ impl<'c> Tx<'c> {
 
     pub fn note_catalog_changed(&mut self) {
         self.changed.catalog = true;
+    }
+
+    /// Whoever runs jobs looks for them when this transaction has committed, instead of at the next turn.
+    pub fn note_jobs_added(&mut self) {
+        self.changed.jobs = true;
     }
 }
 

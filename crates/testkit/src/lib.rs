@@ -11,3 +11,4 @@ pub mod proxy;
 pub mod random;
 pub mod server;
 pub mod simulation;
+pub mod smtp;

@@ -8,7 +8,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, STRACE};
+use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, SMTP_SERVER, STRACE};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -33,6 +33,11 @@ pub fn schemathesis() -> Option<PathBuf> {
 /// The Python that has the packages `openai` and `anthropic`.
 pub fn official_clients() -> Option<PathBuf> {
     part_or_skip(OFFICIAL_CLIENTS)
+}
+
+/// The Python that has the package `aiosmtpd`. Tests that want it running take [`crate::smtp::SmtpServer`].
+pub fn smtp_server() -> Option<PathBuf> {
+    part_or_skip(SMTP_SERVER)
 }
 
 /// The folder whose `node_modules` has the package `openai`, for `node`.
@@ -79,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        for find in [postgres, nginx, strace, schemathesis, official_clients, node_clients] {
+        for find in [postgres, nginx, strace, schemathesis, official_clients, smtp_server, node_clients] {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());
             }

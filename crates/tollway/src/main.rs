@@ -59,6 +59,9 @@ enum Command {
     Config(commands::config::ConfigCommand),
     /// Say what would stop this server in production.
     Doctor,
+    /// Try the mail server.
+    #[command(subcommand)]
+    Mail(commands::mail::MailCommand),
     /// Verify the ledger.
     #[command(subcommand)]
     Ledger(commands::ledger::LedgerCommand),
@@ -91,6 +94,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Strin
         Command::Admin(command) => commands::admin::run(&common, command).await,
         Command::Config(command) => commands::config::run(&common, command),
         Command::Doctor => commands::doctor::run(&common).await,
+        Command::Mail(command) => commands::mail::run(&common, command).await,
         Command::Ledger(command) => commands::ledger::run(&common, command).await,
     }
 }

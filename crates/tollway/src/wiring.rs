@@ -5,6 +5,7 @@ use std::sync::Arc;
 use app::gateway::Gateway;
 use app::vault::Vault;
 use app::{App, Settings};
+use providers::mail::MailServer;
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError};
 
@@ -36,9 +37,9 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let clock = Arc::new(Clock::new());
     let opened = Database::open(&config.database, clock, config.ledger).await;
     let (database, ledger) = opened.map_err(|error| capitalized(&error.to_string()))?;
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let settings = Settings {
-        public_url,
+        public_url: public_url(config),
+        product_name: config.product_name.clone(),
         auto_create_accounts: config.auto_create_accounts,
         development,
         people: config.people.clone(),
@@ -46,7 +47,8 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let vault = vault(config, development, &database).await?;
     let gateway = Gateway::new(config.gateway.clone())
         .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
-    let app = App::new(database, ledger, settings, vault).with_gateway(gateway);
+    let mail_server = mail_server(config)?;
+    let app = App::new(database, ledger, settings, vault).with_gateway(gateway).with_mail_server(mail_server);
     if development {
         restore_clock(&app).await?;
     }
@@ -74,6 +76,26 @@ async fn vault(config: &Config, development: bool, database: &Database) -> Resul
     let write = move |tx: &mut storage::Tx<'_>| stored::lock(tx, DEVELOPMENT_KEY, &key);
     let kept = database.write::<_, StorageError, _>("development_encryption_key", write).await;
     Ok(Vault::new(&kept.map_err(|error| error.to_string())?, None))
+}
+
+/// Where the server is reached from outside.
+pub fn public_url(config: &Config) -> String {
+    config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen))
+}
+
+/// What the product is called, by the configuration alone.
+pub fn product_name(config: &Config) -> Result<String, String> {
+    if let Some(name) = &config.product_name {
+        return Ok(name.clone());
+    }
+    let catalog = domain::catalog::parse(&catalog_source(config)?);
+    catalog.map(|catalog| catalog.product).map_err(|_| format!("{} has mistakes.", catalog_name(config)))
+}
+
+/// The mail server that is configured, if one is.
+pub fn mail_server(config: &Config) -> Result<Option<MailServer>, String> {
+    let server = config.mail.as_ref().map(MailServer::new).transpose();
+    server.map_err(|error| format!("The mail server cannot be used: {error}."))
 }
 
 /// The development clock goes on from where it was moved to.

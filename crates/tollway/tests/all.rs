@@ -4,5 +4,6 @@
 mod cli;
 mod gateway;
 mod http;
+mod mail;
 mod operations;
 mod stage;

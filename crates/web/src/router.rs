@@ -20,7 +20,9 @@ use crate::api::auth::{
 };
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
+use crate::api::jobs::{list as list_jobs, retry as retry_job};
 use crate::api::keys::{account_keys, service_keys};
+use crate::api::mails::{list as list_mails, retry as retry_mail, show as show_mail};
 use crate::api::me::{change, confirm, delete, password, sessions, show, totp};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
@@ -102,6 +104,11 @@ fn others() -> Routes {
         .routes(routes!(users::list_users))                                       // GET    /api/v1/admin/users
         .routes(routes!(users::get_user))                                         // GET    /api/v1/admin/users/{id}
         .routes(routes!(users::set_user_status))                                  // PUT    /api/v1/admin/users/{id}/status
+        .routes(routes!(list_jobs::list_jobs))                                    // GET    /api/v1/admin/jobs
+        .routes(routes!(retry_job::retry_job))                                    // POST   /api/v1/admin/jobs/{id}/retry
+        .routes(routes!(list_mails::list_mails))                                  // GET    /api/v1/admin/mails
+        .routes(routes!(show_mail::show_mail))                                    // GET    /api/v1/admin/mails/{id}
+        .routes(routes!(retry_mail::retry_mail))                                  // POST   /api/v1/admin/mails/{id}/retry
         .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
 }
 

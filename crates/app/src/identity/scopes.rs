@@ -13,9 +13,11 @@ pub const KEYS_WRITE: &str = "keys:write";
 pub const BILLING_WRITE: &str = "billing:write";
 pub const MODELS_CALL: &str = "models:call";
 pub const CATALOG_READ: &str = "catalog:read";
+pub const OPERATIONS_READ: &str = "operations:read";
+pub const OPERATIONS_WRITE: &str = "operations:write";
 
 /// Every scope, with what it lets a key do.
-pub const ALL: [(&str, &str); 8] = [
+pub const ALL: [(&str, &str); 10] = [
     (USAGE_READ, "read and check usage and entitlements"),
     (USAGE_WRITE, "consume, reserve, record and correct usage"),
     (MODELS_CALL, "call models through the gateway"),
@@ -24,6 +26,8 @@ pub const ALL: [(&str, &str); 8] = [
     (KEYS_WRITE, "list, create and revoke API keys"),
     (BILLING_WRITE, "grant plans and credits, and agree on limits of one account"),
     (CATALOG_READ, "read plans and meters"),
+    (OPERATIONS_READ, "read jobs and mails; only for service keys"),
+    (OPERATIONS_WRITE, "retry jobs and mails; only for service keys"),
 ];
 
 /// What a person does who does what a key needs this scope for; their role in the account decides.

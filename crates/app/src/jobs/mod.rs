@@ -1,10 +1,16 @@
-//! What is done without anybody asking: a few duties, each again and again, for as long as the server runs.
+//! What is done without anybody asking: a few duties, each again and again for as long as the server runs, and the jobs
+//! that transactions leave behind.
 //!
-//! Start at [`start`]. A duty is a plain function that does what is due and returns; running it twice, or on two nodes at
+//! Start at [`start`]. Jobs are rows; [`kinds`] says what does which and [`runner`] runs them; operators list and retry
+//! them by [`list_jobs`] and [`retry_job`]. A duty is a plain function that does what is due and returns; running it twice, or on two nodes at
 //! once, does no harm. One that fails is told once in the log, tried again at its next turn, and never stops the others.
 
 mod keep_ledger;
+pub(crate) mod kinds;
+mod list_jobs;
+mod retry_job;
 mod roll_up_usage;
+mod runner;
 mod settle_expired;
 
 use std::time::{Duration, Instant};
@@ -12,9 +18,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use list_jobs::{JobPage, list_jobs};
+pub use retry_job::retry_job;
 pub use roll_up_usage::scoped_usage;
+pub use storage::records::jobs::{Job, JobState};
 
-use crate::{App, AppError, billing, gateway, idempotency, identity};
+use kinds::KINDS;
+use runner::Runner;
+
+use crate::{App, AppError, billing, gateway, idempotency, identity, mail};
 
 /// How often it is looked whether a duty has its turn.
 const PULSE: Duration = Duration::from_secs(1);
@@ -29,10 +41,11 @@ enum Duty {
     KeepLedger,
     KeepSessions,
     MakeSigningKeys,
+    DeleteOldMails,
 }
 
 impl Duty {
-    const ALL: [Duty; 8] = [
+    const ALL: [Duty; 9] = [
         Duty::EndDueGrants,
         Duty::SettleExpired,
         Duty::NoteLastUse,
@@ -41,6 +54,7 @@ impl Duty {
         Duty::KeepLedger,
         Duty::KeepSessions,
         Duty::MakeSigningKeys,
+        Duty::DeleteOldMails,
     ];
 
     fn name(self) -> &'static str {
@@ -53,6 +67,7 @@ impl Duty {
             Duty::KeepLedger => "keep_ledger",
             Duty::KeepSessions => "keep_sessions",
             Duty::MakeSigningKeys => "make_signing_keys",
+            Duty::DeleteOldMails => "delete_old_mails",
         }
     }
 
@@ -63,7 +78,7 @@ impl Duty {
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
             Duty::DeleteExpiredAnswers => 60,
-            Duty::KeepLedger | Duty::MakeSigningKeys => 3_600,
+            Duty::KeepLedger | Duty::MakeSigningKeys | Duty::DeleteOldMails => 3_600,
             Duty::KeepSessions => 30,
         })
     }
@@ -78,30 +93,35 @@ impl Duty {
             Duty::KeepLedger => keep_ledger::keep_ledger(app).await,
             Duty::KeepSessions => identity::sessions::keep_sessions(app).await,
             Duty::MakeSigningKeys => identity::signing_keys::make_due(app).await,
+            Duty::DeleteOldMails => mail::delete_old(app).await,
         }
     }
 }
 
-/// The running duties. Dropping it ends them after the one at work; [`Jobs::stop`] waits for that.
+/// The running duties and jobs. Dropping it ends them after those at work; [`Jobs::stop`] waits for that.
 #[derive(Debug)]
 pub struct Jobs {
     stop: watch::Sender<bool>,
+    duties: JoinHandle<()>,
     runner: JoinHandle<()>,
 }
 
-/// Starts all duties.
+/// Starts all duties, and the runner of jobs.
 pub fn start(app: App) -> Jobs {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(gateway::keep_open_calls(app.clone()));
-    Jobs { stop, runner: tokio::spawn(run(app, stopped)) }
+    let runner = tokio::spawn(Runner::new(app.clone(), KINDS).run(stopped.clone()));
+    Jobs { stop, duties: tokio::spawn(run(app, stopped)), runner }
 }
 
 impl Jobs {
-    /// Lets the duty at work come to its end, writes what is only in memory, and begins no more.
+    /// Lets the duty and the jobs at work come to their end, writes what is only in memory, and begins no more.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        if let Err(error) = self.runner.await {
-            tracing::error!(%error, "the jobs did not end by themselves");
+        for task in [self.duties, self.runner] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the jobs did not end by themselves");
+            }
         }
     }
 }
@@ -111,6 +131,7 @@ pub async fn run_now(app: &App) -> Result<(), AppError> {
     for duty in Duty::ALL {
         duty.run(app).await?;
     }
+    Runner::new(app.clone(), KINDS).run_due().await;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ pub mod reserve;
 pub mod reverse;
 pub mod show_event;
 pub mod usage;
+pub(crate) mod warn_of_usage;
 pub mod work;
 
 use domain::ids::{EventId, ReservationId};

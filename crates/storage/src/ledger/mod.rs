@@ -32,6 +32,7 @@ use domain::name::Name;
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
+use crate::database::Listeners;
 use crate::tx::Changed;
 use crate::{Clock, Database, Entropy, StorageError};
 use memory::Memory;
@@ -152,6 +153,7 @@ pub(crate) struct Shared {
     pub memory: Memory,
     /// Empty on PostgreSQL.
     pub unwritten: Arc<Unwritten>,
+    listeners: Arc<Listeners>,
     /// The plans, and which version of the catalog tables they were read at.
     plans: RwLock<(u64, Option<Arc<PlanBook>>)>,
     /// Raised whenever a catalog is applied.
@@ -159,13 +161,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub fn new(clock: Arc<Clock>, settings: LedgerSettings, several_writers: bool) -> Self {
+    pub fn new(clock: Arc<Clock>, settings: LedgerSettings, listeners: Arc<Listeners>, several_writers: bool) -> Self {
         Self {
             clock,
             entropy: Entropy::system(),
             settings,
             memory: Memory::new(settings.remembered_accounts, several_writers),
             unwritten: Arc::new(Unwritten::new(settings.unwritten_balances)),
+            listeners,
             plans: RwLock::default(),
             catalog_version: AtomicU64::new(1),
         }
@@ -177,6 +180,13 @@ impl Shared {
             self.memory.forget_all();
         }
         changed.accounts.iter().for_each(|account| self.memory.forget(*account));
+    }
+
+    /// Tells of the jobs that a batch has committed.
+    pub fn tell_of_jobs(&self, batch: &batch::Batch) {
+        if !batch.writes.jobs.is_empty() {
+            self.listeners.tell(&Changed { jobs: true, ..Changed::default() });
+        }
     }
 
     /// The plans, unless a catalog was applied since they were read.

@@ -216,6 +216,7 @@ impl Lane {
         for (account, book) in &batch.books {
             self.shared.memory.publish(book, None, at(account), batch.accepted.contains(account));
         }
+        self.shared.tell_of_jobs(&batch);
         for (request, answer) in requests.iter().zip(answers.iter()) {
             let account = request.command.event.account;
             // What was accepted beside it may have made room after it.

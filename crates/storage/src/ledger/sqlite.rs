@@ -103,6 +103,7 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
         let next_expiry = expiries.get(account).copied().flatten();
         shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
     }
+    shared.tell_of_jobs(&batch);
     for (request, answer) in requests.iter().zip(&answers) {
         let account = request.command.event.account;
         // What was accepted beside it may have made room after it.

@@ -11,25 +11,31 @@ use crate::{StorageError, Tx};
 const INSERT: &str = "INSERT INTO jobs (id, kind, account_id, payload, state, run_at, attempts, created_at) \
     VALUES ($1, $2, $3, $4, 'ready', $5, 0, $6)";
 /// A running job whose lease is over has lost its runner.
-const CLAIM: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $3 WHERE id IN \
+const CLAIM: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $4 WHERE id IN \
     (SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
-    OR (state = 'running' AND leased_until <= $2)) ORDER BY run_at, id LIMIT $4) \
+    OR (state = 'running' AND leased_until <= $3)) ORDER BY run_at, id LIMIT $5) \
     RETURNING id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, created_at";
 /// The same, but rows that another node is claiming right now are passed over.
-const CLAIM_UNLOCKED: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $3 WHERE id IN \
+const CLAIM_UNLOCKED: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $4 WHERE id IN \
     (SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
-    OR (state = 'running' AND leased_until <= $2)) ORDER BY run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
+    OR (state = 'running' AND leased_until <= $3)) ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) \
     RETURNING id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, created_at";
+const ANY_DUE: &str = "SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
+    OR (state = 'running' AND leased_until <= $3)) LIMIT 1";
 /// Named by attempt: who has lost the lease cannot end what another is doing.
 const FINISH: &str = "DELETE FROM jobs WHERE id = $1 AND state = 'running' AND attempts = $2";
 const FAIL: &str = "UPDATE jobs SET state = $3, run_at = $4, leased_until = NULL, last_error = $5 \
     WHERE id = $1 AND state = 'running' AND attempts = $2";
+const RETRY: &str = "UPDATE jobs SET state = 'ready', attempts = 0, run_at = $2 WHERE id = $1 AND state = 'failed' \
+    RETURNING id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, created_at";
+const BY_ID: &str = "SELECT id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, \
+    created_at FROM jobs WHERE id = $1";
 const NEWEST: &str = "SELECT id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, \
     created_at FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2";
 const BEFORE: &str = "SELECT id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, \
     created_at FROM jobs WHERE state = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, CLAIM, FINISH, FAIL, NEWEST, BEFORE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, CLAIM, ANY_DUE, FINISH, FAIL, RETRY, BY_ID, NEWEST, BEFORE];
 pub(crate) const POSTGRES_STATEMENTS: &[&str] = &[CLAIM_UNLOCKED];
 
 /// The longest message kept of a failure, in characters.
@@ -40,7 +46,7 @@ pub struct Job {
     pub id: JobId,
     pub kind: String,
     pub account: Option<AccountId>,
-    /// JSON, of a shape that the kind knows.
+    /// JSON, of a shape that the kind knows. Operators are shown it, so it holds no secret.
     pub payload: String,
     pub state: JobState,
     pub run_at: Timestamp,
@@ -88,30 +94,33 @@ pub struct NewJob {
 pub fn insert(tx: &mut Tx<'_>, job: &NewJob, now: Timestamp) -> Result<(), StorageError> {
     let values: [Value; 6] =
         [job.id.into(), job.kind.into(), job.account.into(), (&job.payload).into(), job.run_at.into(), now.into()];
-    tx.execute(INSERT, &values).map(|_| ())
+    tx.execute(INSERT, &values)?;
+    tx.note_jobs_added();
+    Ok(())
 }
 
-/// Takes at most `limit` due jobs of these kinds for as long as the lease; the longest due of each kind first.
-pub fn claim(
-    tx: &mut Tx<'_>,
-    kinds: &[&str],
-    now: Timestamp,
-    leased_until: Timestamp,
-    limit: u32,
-) -> Result<Vec<Job>, StorageError> {
+/// For how long jobs are taken, by wall time. The development clock does not count: moving it must not take a job away
+/// from who is at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// Now; leases that ended before it are over.
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+/// Takes at most `limit` jobs of a kind that are due, the longest due first.
+pub fn claim(tx: &mut Tx<'_>, kind: &str, now: Timestamp, lease: Lease, limit: u32) -> Result<Vec<Job>, StorageError> {
     let statement = if tx.is_postgres() { CLAIM_UNLOCKED } else { CLAIM };
-    let mut claimed: Vec<Job> = Vec::new();
-    for kind in kinds {
-        let left = i64::from(limit) - claimed.len() as i64;
-        if left <= 0 {
-            break;
-        }
-        let rows = tx.query(statement, &[(*kind).into(), now.into(), leased_until.into(), left.into()])?;
-        let mut of_kind = rows.iter().map(decode).collect::<Result<Vec<Job>, _>>()?;
-        of_kind.sort_by_key(|job| (job.run_at, job.id));
-        claimed.append(&mut of_kind);
-    }
+    let values: [Value; 5] = [kind.into(), now.into(), lease.from.into(), lease.until.into(), i64::from(limit).into()];
+    let rows = tx.query(statement, &values)?;
+    let mut claimed = rows.iter().map(decode).collect::<Result<Vec<Job>, _>>()?;
+    claimed.sort_by_key(|job| (job.run_at, job.id));
     Ok(claimed)
+}
+
+/// Whether any job of this kind could be claimed. `unmoved` is wall time, by which leases end.
+pub fn any_due(tx: &mut Tx<'_>, kind: &str, now: Timestamp, unmoved: Timestamp) -> Result<bool, StorageError> {
+    Ok(tx.query_optional(ANY_DUE, &[kind.into(), now.into(), unmoved.into()])?.is_some())
 }
 
 /// Deletes a job that is done. False: its lease was over and another has taken it.
@@ -131,6 +140,19 @@ pub fn fail(tx: &mut Tx<'_>, job: &Job, error: &str, again_at: Option<Timestamp>
         error.into(),
     ];
     Ok(tx.execute(FAIL, &values)? == 1)
+}
+
+/// Gives a job that was given up its attempts again, from now on. `Ok(None)`: there is none that was given up.
+pub fn retry(tx: &mut Tx<'_>, id: JobId, now: Timestamp) -> Result<Option<Job>, StorageError> {
+    let retried = tx.query_optional(RETRY, &[id.into(), now.into()])?;
+    if retried.is_some() {
+        tx.note_jobs_added();
+    }
+    retried.as_ref().map(decode).transpose()
+}
+
+pub fn by_id(tx: &mut Tx<'_>, id: JobId) -> Result<Option<Job>, StorageError> {
+    tx.query_optional(BY_ID, &[id.into()])?.as_ref().map(decode).transpose()
 }
 
 /// The newest first, from the one made before `before`.

@@ -8,6 +8,7 @@ pub mod catalogs;
 pub mod idempotent_answers;
 pub mod identities;
 pub mod jobs;
+pub mod mails;
 pub mod members;
 pub mod one_time_tokens;
 pub mod sessions;
@@ -29,6 +30,7 @@ pub fn statements() -> Vec<&'static str> {
         idempotent_answers::STATEMENTS,
         identities::STATEMENTS,
         jobs::STATEMENTS,
+        mails::STATEMENTS,
         members::STATEMENTS,
         one_time_tokens::STATEMENTS,
         sessions::STATEMENTS,

@@ -1,6 +1,6 @@
 //! Jobs on both engines.
 
-use storage::records::jobs::{self, Job, JobState, NewJob};
+use storage::records::jobs::{self, Job, JobState, Lease, NewJob};
 
 use crate::engines::{Opened, at, on_both};
 
@@ -11,8 +11,9 @@ async fn add(opened: &Opened, kind: &'static str, run_at: i64) -> domain::ids::J
     id
 }
 
-async fn claim(opened: &Opened, kinds: &'static [&'static str], second: i64, limit: u32) -> Vec<Job> {
-    opened.write(move |tx| jobs::claim(tx, kinds, at(second), at(second + 60), limit)).await
+async fn claim(opened: &Opened, kind: &'static str, second: i64, limit: u32) -> Vec<Job> {
+    let lease = Lease { from: at(second), until: at(second + 60) };
+    opened.write(move |tx| jobs::claim(tx, kind, at(second), lease, limit)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,12 +23,19 @@ async fn due_jobs_are_claimed_in_order_and_by_kind() {
         let other = add(&opened, "webhook", 0).await;
         add(&opened, "mail", 50).await;
         let ids = |jobs: &[Job]| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
-        assert_eq!(ids(&claim(&opened, &["mail"], 10, 1).await), [early]);
-        let claimed = claim(&opened, &["mail", "webhook"], 10, 5).await;
-        assert_eq!(ids(&claimed), [late, other]);
+        assert_eq!(ids(&claim(&opened, "mail", 10, 1).await), [early]);
+        assert!(opened.read(|tx| jobs::any_due(tx, "mail", at(10), at(10))).await);
+        assert_eq!(ids(&claim(&opened, "webhook", 10, 5).await), [other]);
+        let claimed = claim(&opened, "mail", 10, 5).await;
+        assert_eq!(ids(&claimed), [late]);
         assert!(claimed.iter().all(|job| job.state == JobState::Running && job.attempts == 1));
         assert_eq!(claimed[0].leased_until, Some(at(70)));
-        assert_eq!(claim(&opened, &["mail", "webhook"], 10, 5).await, []);
+        assert_eq!(claim(&opened, "mail", 10, 5).await, []);
+        assert!(!opened.read(|tx| jobs::any_due(tx, "mail", at(10), at(10))).await);
+        // The development clock is moved: what is due by it is due, and no lease is over.
+        let lease = Lease { from: at(10), until: at(70) };
+        let moved = opened.write(move |tx| jobs::claim(tx, "mail", at(10_000), lease, 5)).await;
+        assert_eq!((moved.len(), moved[0].run_at), (1, at(50)));
     })
     .await;
 }
@@ -36,9 +44,9 @@ async fn due_jobs_are_claimed_in_order_and_by_kind() {
 async fn a_lost_lease_is_taken_over_and_the_first_runner_ends_nothing() {
     on_both(|opened| async move {
         add(&opened, "mail", 0).await;
-        let first = claim(&opened, &["mail"], 0, 1).await.remove(0);
-        assert_eq!(claim(&opened, &["mail"], 59, 1).await, []);
-        let second = claim(&opened, &["mail"], 60, 1).await.remove(0);
+        let first = claim(&opened, "mail", 0, 1).await.remove(0);
+        assert_eq!(claim(&opened, "mail", 59, 1).await, []);
+        let second = claim(&opened, "mail", 60, 1).await.remove(0);
         assert_eq!((second.id, second.attempts), (first.id, 2));
         let (lost, held) = (first.clone(), second.clone());
         assert!(!opened.write(move |tx| jobs::finish(tx, &lost)).await);
@@ -53,16 +61,21 @@ async fn a_lost_lease_is_taken_over_and_the_first_runner_ends_nothing() {
 async fn a_failed_job_waits_and_is_given_up_at_last() {
     on_both(|opened| async move {
         let id = add(&opened, "mail", 0).await;
-        let job = claim(&opened, &["mail"], 0, 1).await.remove(0);
+        let job = claim(&opened, "mail", 0, 1).await.remove(0);
         assert!(opened.write(move |tx| jobs::fail(tx, &job, "no \0 route", Some(at(30)))).await);
-        assert_eq!(claim(&opened, &["mail"], 29, 1).await, []);
-        let job = claim(&opened, &["mail"], 30, 1).await.remove(0);
+        assert_eq!(claim(&opened, "mail", 29, 1).await, []);
+        let job = claim(&opened, "mail", 30, 1).await.remove(0);
         assert_eq!((job.attempts, job.last_error.as_deref()), (2, Some("no  route")));
         assert!(opened.write(move |tx| jobs::fail(tx, &job, "still none", None)).await);
-        assert_eq!(claim(&opened, &["mail"], 10_000, 1).await, []);
+        assert_eq!(claim(&opened, "mail", 10_000, 1).await, []);
         let failed = opened.read(|tx| jobs::list(tx, JobState::Failed, None, 10)).await;
         assert_eq!((failed.len(), failed[0].id), (1, id));
         assert_eq!(opened.read(move |tx| jobs::list(tx, JobState::Failed, Some(id), 10)).await, []);
+        let retried = opened.write(move |tx| jobs::retry(tx, id, at(20_000))).await.expect("it was given up");
+        assert_eq!((retried.state, retried.attempts, retried.run_at), (JobState::Ready, 0, at(20_000)));
+        assert_eq!(retried.last_error.as_deref(), Some("still none"));
+        assert_eq!(opened.write(move |tx| jobs::retry(tx, id, at(20_000))).await, None);
+        assert_eq!(claim(&opened, "mail", 20_000, 1).await[0].attempts, 1);
     })
     .await;
 }
@@ -75,13 +88,13 @@ async fn a_job_is_claimed_by_one_runner_only() {
         }
         let claiming = (0..8).map(|_| {
             let opened = opened.clone();
-            tokio::spawn(async move { claim(&opened, &["mail"], 100, 20).await })
+            tokio::spawn(async move { claim(&opened, "mail", 100, 20).await })
         });
         let mut claimed = Vec::new();
         for one in claiming.collect::<Vec<_>>() {
             claimed.extend(one.await.unwrap().into_iter().map(|job| job.id));
         }
-        claimed.extend(claim(&opened, &["mail"], 100, 20).await.into_iter().map(|job| job.id));
+        claimed.extend(claim(&opened, "mail", 100, 20).await.into_iter().map(|job| job.id));
         let count = claimed.len();
         claimed.sort();
         claimed.dedup();

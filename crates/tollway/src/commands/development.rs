@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use app::gateway::{ApiKind, UpstreamSettings};
 use app::identity::{KeyOwner, NewKey, authenticate, create_superadmin, issue_key};
+use app::mail::{ListedMail, WrittenMails};
 use app::{AccountRef, App, Settings};
 use domain::ids::AccountId;
 use providers::model_api::Upstream;
@@ -108,6 +109,27 @@ async fn make_keys(app: &App, account: AccountId) -> Result<(String, String), St
         .await
         .map_err(|error| error.to_string())?;
     Ok(keys)
+}
+
+/// Prints every mail that is written, with its link, for as long as the server runs.
+pub async fn print_mails(mut written: WrittenMails) {
+    loop {
+        match written.next().await {
+            Ok(mails) => mails.iter().for_each(|mail| println!("{}", mail_line(mail))),
+            Err(error) => {
+                tracing::warn!(%error, "mails cannot be shown; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+fn mail_line(mail: &ListedMail) -> String {
+    let (kind, to) = (&mail.row.kind, &mail.row.to);
+    match &mail.link {
+        Some(link) => format!("Mail {kind} to {to}: {}\n  {link}", mail.subject),
+        None => format!("Mail {kind} to {to}: {}", mail.subject),
+    }
 }
 
 impl Demo {

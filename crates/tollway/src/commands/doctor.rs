@@ -41,6 +41,16 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
     {
         note(false, "The connection to PostgreSQL is not encrypted; keep it inside a private network.".into());
     }
+    match &config.mail {
+        None => note(
+            false,
+            "No mail server is configured: mails wait in the outbox. Set mail.smtp_host and mail.from.".into(),
+        ),
+        Some(mail) if mail.is_in_the_clear() => {
+            note(true, format!("mail.tls is none: mails and the password travel to {} unencrypted.", mail.host));
+        }
+        Some(_) => {}
+    }
     match wiring::open(&config, false).await {
         Err(error) => note(true, error),
         Ok(app) => {

@@ -7,5 +7,6 @@ pub mod development;
 pub mod doctor;
 pub mod keys;
 pub mod ledger;
+pub mod mail;
 pub mod migrate;
 pub mod serve;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use app::App;
 use app::catalog::{apply_catalog, preview_catalog};
+use app::mail::WrittenMails;
 use storage::records::catalogs;
 use storage::{StorageError, Tx};
 use tokio::net::TcpListener;
@@ -63,6 +64,9 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
         let shown = if arguments.json { demo.json_line() } else { demo.welcome() };
         // Whoever reads the other end may have left; the server serves all the same.
         let _ = writeln!(std::io::stdout(), "{shown}");
+        if !arguments.json {
+            tokio::spawn(development::print_mails(WrittenMails::from_now_on(&app)));
+        }
     } else {
         tracing::info!(url = %app.settings.public_url, listen = %config.listen, "ready");
     }

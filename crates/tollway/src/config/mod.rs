@@ -1,5 +1,6 @@
 //! Configuration: `tollway.toml`, then the environment, then the command line. Every mistake is told with its place.
 
+mod mail;
 pub mod settings;
 pub mod upstreams;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use app::gateway::GatewaySettings;
 use app::identity::{PasswordCost, PasswordRules, PeopleSettings, Registration, Unverified};
 use app::vault;
+use providers::mail::{SmtpSettings, is_sender};
 use storage::DatabaseUrl;
 use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
@@ -29,6 +31,9 @@ const HELD_OUTPUT_TOKENS: u64 = 4_096;
 pub struct Config {
     pub listen: SocketAddr,
     pub public_url: Option<String>,
+    pub product_name: Option<String>,
+    /// `None`: mails wait in the outbox.
+    pub mail: Option<SmtpSettings>,
     pub database: DatabaseUrl,
     /// `None`: the starter catalog that is built in.
     pub catalog: Option<PathBuf>,
@@ -99,6 +104,7 @@ impl Config {
                 mistakes.push(format!("{}: {} {wrong}", found.place, setting.name));
             }
         }
+        mail::check(&found, &mut mistakes);
         let held = found.get("gateway.held_output_tokens").and_then(|found| found.text.parse().ok());
         let gateway = gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
         if mistakes.is_empty() { Ok(Config { gateway, ..assemble(&found, limit_settings) }) } else { Err(mistakes) }
@@ -120,6 +126,8 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
     Config {
         listen: text("listen").parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8080))),
         public_url: not_empty(text("public_url")),
+        product_name: not_empty(text("product_name")),
+        mail: mail::settings(text),
         database,
         catalog: not_empty(text("catalog")).map(PathBuf::from),
         auto_create_accounts: text("auto_create_accounts") == "true",
@@ -194,6 +202,8 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         },
         Kind::Url if text.is_empty() || text.starts_with("http://") || text.starts_with("https://") => Ok(()),
         Kind::Url => Err(format!("is {shown:?}; write a URL that begins with http:// or https://")),
+        Kind::Sender if text.is_empty() || is_sender(text) => Ok(()),
+        Kind::Sender => Err(format!("is {shown:?}; write an address such as `Acme <billing@example.com>`")),
         Kind::Flag if matches!(text, "true" | "false") => Ok(()),
         Kind::Flag => Err(format!("is {shown:?}; write true or false")),
         Kind::Count(least, most) => match text.parse::<u64>() {

@@ -17,6 +17,8 @@ pub enum Kind {
     Listen,
     /// `http://…` or `https://…`
     Url,
+    /// `address@host`, or `Name <address@host>`.
+    Sender,
     Flag,
     /// A whole number between the two.
     Count(u64, u64),
@@ -37,6 +39,13 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Url,
         default: "",
         help: "Where customers reach this server; upgrade links begin with it. Empty: the address it listens on.",
+        secret: false,
+    },
+    Setting {
+        name: "product_name",
+        kind: Kind::Text,
+        default: "",
+        help: "What the product is called in mails. Empty: `product` of the catalog.",
         secret: false,
     },
     Setting { name: "data_dir", kind: Kind::Text, default: "data", help: "Folder of the SQLite file.", secret: false },
@@ -213,6 +222,55 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Text,
         default: "info",
         help: "What is logged: error, warn, info, debug, or filters such as `info,web=debug`.",
+        secret: false,
+    },
+    Setting {
+        name: "mail.smtp_host",
+        kind: Kind::Text,
+        default: "",
+        help: "The mail server. Empty: mails wait in the outbox until there is one.",
+        secret: false,
+    },
+    Setting {
+        name: "mail.smtp_port",
+        kind: Kind::Count(0, 65_535),
+        default: "0",
+        help: "Its port. 0: 587 with STARTTLS, 465 with TLS, 25 without.",
+        secret: false,
+    },
+    Setting {
+        name: "mail.tls",
+        kind: Kind::Word(&["auto", "starttls", "tls", "none"]),
+        default: "auto",
+        help: "How the connection to it is protected. `auto`: STARTTLS, or nothing where it is on this machine.",
+        secret: false,
+    },
+    Setting {
+        name: "mail.smtp_user",
+        kind: Kind::Text,
+        default: "",
+        help: "Who signs in to it. Empty: nobody.",
+        secret: false,
+    },
+    Setting {
+        name: "mail.smtp_password",
+        kind: Kind::Text,
+        default: "",
+        help: "The password of that user.",
+        secret: true,
+    },
+    Setting {
+        name: "mail.from",
+        kind: Kind::Sender,
+        default: "",
+        help: "Whom mails come from, such as `Acme <billing@example.com>`. Needed with a mail server.",
+        secret: false,
+    },
+    Setting {
+        name: "mail.timeout_seconds",
+        kind: Kind::Count(1, 60),
+        default: "30",
+        help: "How long handing over one mail may take.",
         secret: false,
     },
     Setting {

@@ -3,7 +3,7 @@
 use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use domain::ids::{AccountId, EventId, KeyId, ReservationId, SessionId, UserId};
+use domain::ids::{AccountId, EventId, JobId, KeyId, MailId, ReservationId, SessionId, UserId};
 use domain::ledger::Refusal;
 use domain::name::Name;
 
@@ -91,6 +91,26 @@ impl Named for SessionId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "session", name: shown(text) }
+    }
+}
+
+impl Named for JobId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "job", name: shown(text) }
+    }
+}
+
+impl Named for MailId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "mail", name: shown(text) }
     }
 }
 

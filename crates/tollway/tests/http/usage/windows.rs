@@ -1,10 +1,9 @@
 //! Windows end by themselves, and warnings come once each.
 
 use serde_json::{Value, json};
-use testkit::postgres::TestDatabase;
-use testkit::server::{Engine, TestServer};
+use testkit::server::TestServer;
 
-use crate::stage::{Customer, TOLLWAY, TextFile, assert_problem, limit_of, seconds, with_catalog};
+use crate::stage::{Customer, assert_problem, limit_of, seconds, with_catalog};
 
 const CATALOG: &str = r#"
 product = "Windows"
@@ -104,40 +103,4 @@ async fn warnings_are_shown_at_their_thresholds_and_gone_after_a_reset() {
         assert_eq!(warned(server, "warned", "day").await, [90]);
     })
     .await;
-}
-
-#[tokio::test]
-async fn each_threshold_is_reported_once_and_again_after_a_reset() {
-    let Some(database) = TestDatabase::create() else { return };
-    let engine = Engine::Postgres(database);
-    let Engine::Postgres(database) = &engine else { return };
-    let catalog = TextFile::new("catalog.toml", CATALOG);
-    let server = TestServer::with(TOLLWAY, &engine, &["--catalog", catalog.path()]);
-    let customer = Customer::new(&server, "reported");
-    customer.consume_of("pages", 7).await.expect(200);
-    assert_reports(database, &[]);
-    // One call over three thresholds reports each of them.
-    customer.consume_of("pages", 3).await.expect(200);
-    assert_reports(database, &[80, 90, 100]);
-    customer.consume_of("pages", 1).await.expect(429);
-    let give_back = json!({ "meter": "pages", "quantity": -5, "reason": "A mistake of ours." });
-    customer.post("/api/v1/usage/adjustments", give_back).await.expect(200);
-    customer.consume_of("pages", 5).await.expect(200);
-    assert_reports(database, &[80, 90, 100]);
-    server.advance(DAY).await;
-    customer.consume_of("pages", "9.5").await.expect(200);
-    assert_reports(database, &[80, 80, 90, 90, 100]);
-}
-
-/// Reports are jobs, written in the same transaction as the usage.
-fn assert_reports(database: &TestDatabase, percents: &[i64]) {
-    let expected: Vec<String> = percents.iter().map(i64::to_string).collect();
-    database.execute(&format!(
-        "DO $$ DECLARE found text; BEGIN
-            SELECT coalesce(string_agg(percent::text, ' ' ORDER BY percent), '') INTO found FROM
-                (SELECT (payload::json ->> 'percent')::int AS percent FROM jobs WHERE kind = 'usage_threshold') reports;
-            IF found <> '{}' THEN RAISE EXCEPTION 'reported are: %', found; END IF;
-        END $$",
-        expected.join(" ")
-    ));
 }

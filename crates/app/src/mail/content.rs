@@ -1,0 +1,213 @@
+//! What there is to tell by mail: one variant a mail, each with its data. The words are in `letter`.
+
+use domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A mail's content. Names and texts that people chose may hold anything; they are made harmless when it is written out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Mail {
+    VerifyEmail {
+        name: String,
+        link: Link,
+    },
+    /// To the owner of an address that somebody tried to register once more.
+    RegistrationAttempt {
+        name: String,
+        /// Where a forgotten password is reset.
+        link: Link,
+    },
+    ResetPassword {
+        name: String,
+        link: Link,
+    },
+    PasswordChanged {
+        name: String,
+    },
+    /// To the new address.
+    ConfirmNewEmail {
+        name: String,
+        link: Link,
+    },
+    /// To the old address.
+    EmailChanged {
+        name: String,
+        /// So much of the new address as its owner recognises: `a…@example.com`.
+        new_email_masked: String,
+    },
+    TwoFactorEnabled {
+        name: String,
+    },
+    TwoFactorDisabled {
+        name: String,
+    },
+    RecoveryCodeUsed {
+        name: String,
+        /// Codes that are left.
+        left: u32,
+    },
+    AccountDeleted {
+        name: String,
+    },
+    Invitation {
+        account_name: String,
+        inviter: String,
+        role: String,
+        link: Link,
+    },
+    UsageThreshold {
+        account_name: String,
+        /// As people read it: `requests`, `storage mb`.
+        meter: String,
+        percent: u8,
+        /// `800`
+        used: String,
+        /// With the unit: `1,000 requests`.
+        limit: String,
+        /// `None`: it never resets.
+        resets_at: Option<Timestamp>,
+        usage_link: String,
+        upgrade_link: String,
+        /// The name of the plan that would hold more. `None`: no plan would.
+        suggested_plan: Option<String>,
+    },
+    /// By which an operator tries the mail server.
+    Test,
+}
+
+/// A link that lets whoever has it do something. It is as good as a password until it ends, and is not kept once the mail
+/// is sent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Link {
+    /// Empty once it was taken out.
+    pub url: String,
+    /// `None`: it does not end; then it holds no secret.
+    pub good_until: Option<Timestamp>,
+}
+
+impl Mail {
+    /// The stable name of a mail, as operators see it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Mail::VerifyEmail { .. } => "verify_email",
+            Mail::RegistrationAttempt { .. } => "registration_attempt",
+            Mail::ResetPassword { .. } => "reset_password",
+            Mail::PasswordChanged { .. } => "password_changed",
+            Mail::ConfirmNewEmail { .. } => "confirm_new_email",
+            Mail::EmailChanged { .. } => "email_changed",
+            Mail::TwoFactorEnabled { .. } => "two_factor_enabled",
+            Mail::TwoFactorDisabled { .. } => "two_factor_disabled",
+            Mail::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Mail::AccountDeleted { .. } => "account_deleted",
+            Mail::Invitation { .. } => "invitation",
+            Mail::UsageThreshold { .. } => "usage_threshold",
+            Mail::Test => "test",
+        }
+    }
+
+    fn link(&self) -> Option<&Link> {
+        match self {
+            Mail::VerifyEmail { link, .. }
+            | Mail::RegistrationAttempt { link, .. }
+            | Mail::ResetPassword { link, .. }
+            | Mail::ConfirmNewEmail { link, .. }
+            | Mail::Invitation { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The link that its reader is asked to follow, while it is kept.
+    pub fn secret_link(&self) -> Option<&str> {
+        self.link().map(|link| link.url.as_str()).filter(|url| !url.is_empty())
+    }
+
+    /// Until when it makes sense to send it. `None`: always.
+    pub fn good_until(&self) -> Option<Timestamp> {
+        self.link().and_then(|link| link.good_until)
+    }
+
+    /// The same without what lets its reader do something.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        if let Mail::VerifyEmail { link, .. }
+        | Mail::RegistrationAttempt { link, .. }
+        | Mail::ResetPassword { link, .. }
+        | Mail::ConfirmNewEmail { link, .. }
+        | Mail::Invitation { link, .. } = &mut self
+        {
+            link.url.clear();
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+pub(super) mod samples {
+    use super::*;
+
+    fn link(path: &str) -> Link {
+        let good_until = Timestamp::parse("2026-05-04T14:00:00Z");
+        Link { url: format!("https://pay.example.com/{path}?token=tok_sample&next=%2F"), good_until }
+    }
+
+    fn warning(percent: u8, suggested_plan: Option<&str>) -> Mail {
+        Mail::UsageThreshold {
+            account_name: "Analytical Engines".into(),
+            meter: "requests".into(),
+            percent,
+            used: if percent == 100 { "1,000".into() } else { "812".into() },
+            limit: "1,000 requests".into(),
+            resets_at: suggested_plan.and_then(|_| Timestamp::parse("2026-06-01T00:00:00Z")),
+            usage_link: "https://pay.example.com/usage".into(),
+            upgrade_link: "https://pay.example.com/pricing?plan=pro".into(),
+            suggested_plan: suggested_plan.map(str::to_owned),
+        }
+    }
+
+    /// Every mail, some in more than one form, each by the name of its snapshot.
+    pub fn all() -> Vec<(&'static str, Mail)> {
+        let name = || "Ada".to_owned();
+        vec![
+            ("verify_email", Mail::VerifyEmail { name: name(), link: link("verify-email") }),
+            ("registration_attempt", Mail::RegistrationAttempt { name: name(), link: link("reset-password") }),
+            ("reset_password", Mail::ResetPassword { name: name(), link: link("reset-password") }),
+            ("password_changed", Mail::PasswordChanged { name: name() }),
+            ("confirm_new_email", Mail::ConfirmNewEmail { name: name(), link: link("confirm-email") }),
+            ("email_changed", Mail::EmailChanged { name: name(), new_email_masked: "a…@example.org".into() }),
+            ("two_factor_enabled", Mail::TwoFactorEnabled { name: name() }),
+            ("two_factor_disabled", Mail::TwoFactorDisabled { name: name() }),
+            ("recovery_code_used", Mail::RecoveryCodeUsed { name: name(), left: 1 }),
+            ("recovery_code_used_last", Mail::RecoveryCodeUsed { name: name(), left: 0 }),
+            ("account_deleted", Mail::AccountDeleted { name: name() }),
+            (
+                "invitation",
+                Mail::Invitation {
+                    account_name: "Analytical <Engines>".into(),
+                    inviter: "Ada".into(),
+                    role: "member".into(),
+                    link: link("invitations"),
+                },
+            ),
+            ("usage_threshold", warning(80, Some("Pro"))),
+            ("usage_threshold_reached", warning(100, None)),
+            ("test", Mail::Test),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_left_in_what_is_kept() {
+        for (name, mail) in samples::all() {
+            let had_link = mail.secret_link().is_some();
+            let kept = mail.clone().without_secrets();
+            assert_eq!(kept.secret_link(), None, "{name}");
+            assert!(!format!("{kept:?}").contains("tok_sample"), "{name}");
+            assert_eq!(had_link, format!("{mail:?}").contains("tok_sample"), "{name}");
+            assert_eq!((kept.kind(), kept.good_until()), (mail.kind(), mail.good_until()));
+        }
+    }
+}
