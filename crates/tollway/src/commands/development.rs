@@ -1,5 +1,6 @@
 //! What `serve --dev` makes and prints: a demo customer, keys, and lines to paste.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +116,12 @@ async fn make_keys(app: &App, account: AccountId) -> Result<(String, String), St
 pub async fn print_mails(mut written: WrittenMails) {
     loop {
         match written.next().await {
-            Ok(mails) => mails.iter().for_each(|mail| println!("{}", mail_line(mail))),
+            Ok(mails) => {
+                for mail in &mails {
+                    // Whoever reads the other end may have left.
+                    let _ = writeln!(std::io::stdout(), "{}", mail_line(mail));
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "mails cannot be shown; trying again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
