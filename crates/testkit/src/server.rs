@@ -48,6 +48,7 @@ pub struct TestServer {
     pub service_key: String,
     pub account: String,
     pub api_key: String,
+    pub superadmin: (String, String),
     /// The stand-in model provider, with `/v1`.
     pub model_url: String,
     folder: PathBuf,
@@ -130,6 +131,10 @@ impl TestServer {
             service_key: text("service_key"),
             account: text("account"),
             api_key: text("api_key"),
+            superadmin: {
+                let told = |name: &str| ready["superadmin"][name].as_str().unwrap_or_default().to_owned();
+                (told("email"), told("password"))
+            },
             model_url: text("model_url"),
             folder: start.folder.clone(),
             client,
@@ -175,10 +180,15 @@ impl TestServer {
         self.send(self.request("DELETE", path)).await.expect("the server answers")
     }
 
+    /// A request by nobody yet, to be changed and sent with [`TestServer::send`].
+    pub fn request_of_nobody(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().expect("a method");
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
     /// A request with the service key, to be changed and sent with [`TestServer::send`].
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let method = method.parse().expect("a method");
-        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.service_key)
+        self.request_of_nobody(method, path).bearer_auth(&self.service_key)
     }
 
     /// Sends a request; an error when no whole answer came.

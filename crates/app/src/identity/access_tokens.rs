@@ -122,21 +122,6 @@ async fn sign(app: &App, kind: &str, claims: &Claims) -> Result<AccessToken, App
     Ok(AccessToken { text, expires_at: Timestamp::from_seconds(claims.exp) })
 }
 
-/// Whether a text has the form of a token by this server, so that no other reading of it is tried.
-pub fn is_ours(app: &App, text: &str) -> bool {
-    let kind = decode_header(text).ok().and_then(|header| header.typ);
-    kind.is_some_and(|kind| kind == ACCESS || kind == HAND_OFF)
-        && issuer_of(text).as_deref() == Some(app.settings.issuer())
-}
-
-fn issuer_of(text: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Issuer {
-        iss: String,
-    }
-    jsonwebtoken::dangerous::insecure_decode::<Issuer>(text).ok().map(|data| data.claims.iss)
-}
-
 /// Verifies a token of ours: signed by a published key with EdDSA and nothing else, meant for us, of a known kind, and in
 /// time. `Ok(None)`: it is not good, and why is nobody's business.
 pub async fn verify(app: &App, text: &str) -> Result<Option<Bearer>, AppError> {

@@ -39,7 +39,9 @@ impl PasswordRules {
             return Err(AppError::invalid(field, message));
         }
         let judged: String = password.chars().take(JUDGED_CHARACTERS).collect();
-        let judgement = zxcvbn(&judged, known);
+        let parts = known.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));
+        let known: Vec<&str> = known.iter().copied().chain(parts).filter(|text| text.len() > 1).collect();
+        let judgement = zxcvbn(&judged, &known);
         if u8::from(judgement.score()) >= self.min_strength {
             return Ok(());
         }

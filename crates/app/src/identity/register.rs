@@ -9,7 +9,7 @@ use domain::ids::AccountId;
 use domain::name::Name;
 use domain::permissions::Role;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::{Map, Value as Json, json};
 use storage::records::accounts::{self, Account, AccountStatus};
 use storage::records::jobs;
 use storage::records::members::{self, Member};
@@ -30,6 +30,7 @@ const USERNAME_LENGTHS: std::ops::RangeInclusive<usize> = 3..=32;
 const LONGEST_TERMS_VERSION: usize = 100;
 /// The job that a private registration leaves behind.
 pub const REGISTER_PRIVATELY: &str = "register_privately";
+const SEALED_FOR: &str = "registration";
 
 /// Somebody who wants to register.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -278,7 +279,11 @@ fn personal_account(id: AccountId, user: &User) -> Account {
 
 /// The same row whatever the address.
 async fn leave_to_job(app: &App, newcomer: &Newcomer) -> Result<(), AppError> {
-    let payload = serde_json::to_string(newcomer).map_err(StorageError::unexpected)?;
+    let written = serde_json::to_vec(newcomer).map_err(StorageError::unexpected)?;
+    // Operators see what jobs are about, and not whose password is hashed how.
+    let sealed: String =
+        app.vault.seal(&app.entropy, SEALED_FOR, &written).iter().map(|byte| format!("{byte:02x}")).collect();
+    let payload = json!({ "sealed": sealed }).to_string();
     let now = app.now();
     let job = jobs::NewJob { id: app.new_id(), kind: REGISTER_PRIVATELY, account: None, payload, run_at: now };
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(jobs::insert(tx, &job, now)?) };
@@ -287,7 +292,7 @@ async fn leave_to_job(app: &App, newcomer: &Newcomer) -> Result<(), AppError> {
 
 /// The job: registers whoever is new, and tells whoever is not that somebody tried. Done twice, it tells twice.
 pub(crate) async fn register_privately(app: &App, payload: &str) -> Result<(), AppError> {
-    let newcomer: Newcomer = serde_json::from_str(payload).map_err(StorageError::unexpected)?;
+    let newcomer = unsealed(app, payload)?;
     let prepared = Prepared::new(app, &newcomer).await?;
     let read = {
         let email = newcomer.email.clone();
@@ -302,6 +307,19 @@ pub(crate) async fn register_privately(app: &App, payload: &str) -> Result<(), A
         }
     };
     app.database.write("register_privately", write).await
+}
+
+fn unsealed(app: &App, payload: &str) -> Result<Newcomer, AppError> {
+    let unreadable = || StorageError::Unexpected("a registration that was left behind cannot be read".into());
+    let payload: Json = serde_json::from_str(payload).map_err(StorageError::unexpected)?;
+    let sealed = payload["sealed"].as_str().ok_or_else(unreadable)?;
+    let bytes = sealed.as_bytes().chunks(2).map(|pair| {
+        let digits = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(digits, 16).ok()
+    });
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>().ok_or_else(unreadable)?;
+    let opened = app.vault.open(SEALED_FOR, &bytes)?;
+    Ok(serde_json::from_slice(&opened).map_err(StorageError::unexpected)?)
 }
 
 impl Prepared {

@@ -3,4 +3,5 @@
 mod accounts;
 mod authorize;
 mod catalog;
+mod identity;
 mod usage;

@@ -1,0 +1,11 @@
+//! People: signing up, in and out, what mails lead back to, second factors, and what tokens are good for.
+
+mod hand_off;
+mod keys;
+mod passwords;
+mod profile;
+mod registration;
+mod second_factor;
+mod sessions;
+mod sign_in;
+mod tokens;
