@@ -35,6 +35,12 @@ pub enum AppError {
     /// The password was right; what goes on at `auth/login/totp` takes the challenge.
     #[error("Enter the code of your authenticator app.")]
     SecondFactorRequired { challenge: String, expires_at: domain::time::Timestamp },
+    #[error("{name} cannot be reached right now. Try again in a moment, or sign in by password.")]
+    ProviderUnavailable { name: String },
+    #[error("{name} did not sign you in. Try again.")]
+    ProviderRefused { name: String },
+    #[error("The provider does not say that your email address is verified. Verify it there first, or sign up here.")]
+    EmailNotVerifiedThere,
     #[error("The code is wrong, or it was used before. Wait for the next one.")]
     CodeWrong,
     #[error("A second factor is set up already. Take it away first.")]
@@ -125,6 +131,9 @@ impl AppError {
             Self::RecentSignInRequired => "recent_sign_in_required",
             Self::SignInFailed => "sign_in_failed",
             Self::SecondFactorRequired { .. } => "totp_required",
+            Self::ProviderUnavailable { .. } => "provider_unavailable",
+            Self::ProviderRefused { .. } => "provider_refused",
+            Self::EmailNotVerifiedThere => "email_not_verified_there",
             Self::CodeWrong => "code_wrong",
             Self::TotpEnabled => "totp_enabled",
             Self::PasswordWrong => "password_wrong",

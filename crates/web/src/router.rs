@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
 use crate::api::auth::{
     confirm_email, forgot_password, introspect, jwks, login, logout, refresh, register, resend_verification,
-    reset_password, second_step, verify_email,
+    oidc, reset_password, second_step, verify_email,
 };
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
@@ -57,6 +57,8 @@ fn signing_in() -> Routes {
         .routes(routes!(register::register))                                      // POST   /api/v1/auth/register
         .routes(routes!(login::log_in))                                           // POST   /api/v1/auth/login
         .routes(routes!(second_step::log_in_with_code))                           // POST   /api/v1/auth/login/totp
+        .routes(routes!(oidc::start))                                             // GET    /api/v1/auth/oidc/{provider}/start
+        .routes(routes!(oidc::callback))                                          // GET    /api/v1/auth/oidc/{provider}/callback
         .routes(routes!(introspect::introspect))                                  // POST   /api/v1/auth/introspect
         .routes(routes!(hand_offs::hand_off))                                     // POST   /api/v1/hand-offs
         .routes(routes!(refresh::refresh))                                        // POST   /api/v1/auth/refresh

@@ -85,7 +85,7 @@ async fn hash_again(app: &App, user: &User, password: &str) -> Result<(), AppErr
     app.database.write("hash_password_again", write).await
 }
 
-async fn challenge(app: &App, user: &User, keep: Keep) -> Result<LoggedIn, AppError> {
+pub(super) async fn challenge(app: &App, user: &User, keep: Keep) -> Result<LoggedIn, AppError> {
     let content = Challenge { cookie: keep == Keep::Cookie };
     let token = NewToken::new(app, Purpose::SecondFactor, user.id.to_string(), &content, CHALLENGE_SECONDS);
     let (challenge, expires_at) = (token.secret.clone(), token.expires_at());

@@ -29,6 +29,7 @@ mod secret;
 mod session_cache;
 pub(crate) mod sessions;
 mod settings;
+pub mod sign_in_by_provider;
 pub mod signing_keys;
 mod totp;
 mod users;

@@ -6,6 +6,7 @@ pub mod introspect;
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod oidc;
 pub mod refresh;
 pub mod register;
 pub mod resend_verification;
@@ -28,7 +29,7 @@ use crate::extract::fields::Text;
 /// A password on its way in. What it must be like is told by the rules, not here.
 pub type PasswordText = Text<1, 1024>;
 /// A secret out of a link, a refresh token, a challenge.
-pub type SecretText = Text<1, 512>;
+pub type SecretText = Text<1, 4096>;
 
 /// How a client keeps its session going.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
