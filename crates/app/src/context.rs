@@ -12,7 +12,7 @@ use crate::AppError;
 use crate::accounts::AccountNames;
 use crate::gateway::Gateway;
 use crate::identity::KeyCache;
-use crate::rate_limits::RateLimiter;
+use crate::rate_limits::RateLimits;
 
 /// Cheap to clone; one a process.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub struct App {
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) account_names: Arc<AccountNames>,
-    pub(crate) rate_limits: Arc<RateLimiter>,
+    pub(crate) rate_limits: Arc<RateLimits>,
 }
 
 /// What the operator has set.
@@ -66,6 +66,13 @@ impl App {
     #[must_use]
     pub fn with_gateway(mut self, gateway: Gateway) -> Self {
         self.gateway = Arc::new(gateway);
+        self
+    }
+
+    /// The same application, with rate limits that are counted elsewhere.
+    #[must_use]
+    pub fn with_rate_limits(mut self, rate_limits: RateLimits) -> Self {
+        self.rate_limits = Arc::new(rate_limits);
         self
     }
 

@@ -36,6 +36,7 @@ pub enum Install {
 
 pub const POSTGRES: &str = "PostgreSQL";
 pub const NGINX: &str = "nginx";
+pub const REDIS: &str = "Redis";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
@@ -48,7 +49,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 6] = [
+pub static ALL: [Part; 7] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -62,6 +63,13 @@ pub static ALL: [Part; 6] = [
         needed_for: "forward authorization behind a real proxy",
         install: Install::Packages(&["nginx"]),
         locate: || locate_program("nginx"),
+    },
+    Part {
+        name: REDIS,
+        variable: "TOLLWAY_TEST_REDIS",
+        needed_for: "rate limits that several nodes share",
+        install: Install::Packages(&["redis-server"]),
+        locate: || locate_program("redis-server"),
     },
     Part {
         name: STRACE,

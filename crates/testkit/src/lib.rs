@@ -9,5 +9,6 @@ pub mod parts;
 pub mod postgres;
 pub mod proxy;
 pub mod random;
+pub mod redis;
 pub mod server;
 pub mod simulation;

@@ -8,7 +8,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, STRACE};
+use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, REDIS, SCHEMATHESIS, STRACE};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -18,6 +18,11 @@ pub fn postgres() -> Option<PathBuf> {
 /// The program `nginx`. Tests that want it running take [`crate::nginx::Nginx`].
 pub fn nginx() -> Option<PathBuf> {
     part_or_skip(NGINX)
+}
+
+/// The program `redis-server`. Tests that want it running take [`crate::redis::Redis`].
+pub fn redis() -> Option<PathBuf> {
+    part_or_skip(REDIS)
 }
 
 /// The program `strace`.
@@ -79,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        for find in [postgres, nginx, strace, schemathesis, official_clients, node_clients] {
+        for find in [postgres, nginx, redis, strace, schemathesis, official_clients, node_clients] {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());
             }

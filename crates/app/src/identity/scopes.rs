@@ -12,9 +12,11 @@ pub const KEYS_WRITE: &str = "keys:write";
 pub const BILLING_WRITE: &str = "billing:write";
 pub const MODELS_CALL: &str = "models:call";
 pub const CATALOG_READ: &str = "catalog:read";
+pub const OPERATIONS_READ: &str = "operations:read";
+pub const OPERATIONS_WRITE: &str = "operations:write";
 
 /// Every scope, with what it lets a key do.
-pub const ALL: [(&str, &str); 8] = [
+pub const ALL: [(&str, &str); 10] = [
     (USAGE_READ, "read and check usage and entitlements"),
     (USAGE_WRITE, "consume, reserve, record and correct usage"),
     (MODELS_CALL, "call models through the gateway"),
@@ -23,6 +25,8 @@ pub const ALL: [(&str, &str); 8] = [
     (KEYS_WRITE, "list, create and revoke API keys"),
     (BILLING_WRITE, "grant plans and credits, and agree on limits of one account"),
     (CATALOG_READ, "read plans and meters"),
+    (OPERATIONS_READ, "see jobs, mails and rate limits"),
+    (OPERATIONS_WRITE, "retry jobs and mails, and clear rate limits"),
 ];
 
 /// Refuses scopes that nobody knows.
