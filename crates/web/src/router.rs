@@ -20,7 +20,7 @@ use crate::api::keys::{account_keys, service_keys};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
-use crate::api::{authorize, benchmark, clock, noop, subscription};
+use crate::api::{authorize, benchmark, clock, noop, rate_limits, subscription};
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
 
@@ -66,6 +66,7 @@ fn others() -> Routes {
         .routes(routes!(features::list_entitlements))                             // GET    /api/v1/entitlements
         .routes(routes!(feature::check_feature))                                  // GET    /api/v1/entitlements/{feature}
         .routes(routes!(subscription::get_subscription))                          // GET    /api/v1/subscription
+        .routes(routes!(rate_limits::list_rate_limits, rate_limits::clear_rate_limits)) // GET DELETE /api/v1/admin/rate-limits
         .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
 }
 

@@ -3,4 +3,5 @@
 mod accounts;
 mod authorize;
 mod catalog;
+mod rate_limits;
 mod usage;

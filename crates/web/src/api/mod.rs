@@ -10,6 +10,7 @@ pub mod clock;
 pub mod entitlements;
 pub mod keys;
 pub mod noop;
+pub mod rate_limits;
 pub mod shapes;
 pub mod subscription;
 pub mod usage;
