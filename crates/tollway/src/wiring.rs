@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use app::gateway::Gateway;
+use app::rate_limits::RateLimits;
 use app::{App, Settings};
+use providers::shared_limits::SharedLimits;
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, StorageError};
 
@@ -39,7 +41,11 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let settings = Settings { public_url, auto_create_accounts: config.auto_create_accounts, development };
     let gateway = Gateway::new(config.gateway.clone())
         .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
-    let app = App::new(database, ledger, settings).with_gateway(gateway);
+    let mut app = App::new(database, ledger, settings).with_gateway(gateway);
+    if let Some(url) = &config.redis_url {
+        let limits = SharedLimits::new(url).map_err(|error| format!("redis_url {error}."))?;
+        app = app.with_rate_limits(RateLimits::shared(limits));
+    }
     if development {
         restore_clock(&app).await?;
     }

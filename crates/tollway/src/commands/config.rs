@@ -74,6 +74,7 @@ fn value(kind: Kind) -> String {
         Kind::Text => "text".into(),
         Kind::Listen => "address:port".into(),
         Kind::Url => "URL".into(),
+        Kind::Networks => "addresses, networks".into(),
         Kind::Flag => "true or false".into(),
         Kind::Count(least, most) => format!("{least} to {most}"),
         Kind::Word(words) => words.join(" or "),

@@ -9,9 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use app::gateway::GatewaySettings;
+use providers::secret::SecretText;
+use providers::shared_limits::SharedLimits;
 use storage::DatabaseUrl;
 use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
+use web::extract::client_address::{AddressHeader, TrustedProxies};
 
 use settings::{Kind, SETTINGS, Setting, variable};
 use upstreams::FoundUpstreams;
@@ -27,7 +30,10 @@ const HELD_OUTPUT_TOKENS: u64 = 4_096;
 pub struct Config {
     pub listen: SocketAddr,
     pub public_url: Option<String>,
+    pub trusted_proxies: TrustedProxies,
     pub database: DatabaseUrl,
+    /// `None`: rate limits are counted in the process.
+    pub redis_url: Option<SecretText>,
     /// `None`: the starter catalog that is built in.
     pub catalog: Option<PathBuf>,
     pub auto_create_accounts: bool,
@@ -115,7 +121,9 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
     Config {
         listen: text("listen").parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8080))),
         public_url: not_empty(text("public_url")),
+        trusted_proxies: trusted_proxies(&text("trusted_proxies"), &text("client_address_header")),
         database,
+        redis_url: not_empty(text("redis_url")).map(SecretText::new),
         catalog: not_empty(text("catalog")).map(PathBuf::from),
         auto_create_accounts: text("auto_create_accounts") == "true",
         json_logs: text("log") == "json",
@@ -134,6 +142,12 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
     }
 }
 
+/// From texts that are right.
+fn trusted_proxies(networks: &str, header: &str) -> TrustedProxies {
+    let header = if header == "forwarded" { AddressHeader::Forwarded } else { AddressHeader::XForwardedFor };
+    TrustedProxies::parse(networks, header).unwrap_or_default()
+}
+
 /// Whether a text is a value of the setting's kind; says what would be.
 fn check(setting: &Setting, text: &str) -> Result<(), String> {
     let shown = if setting.secret { "the value" } else { text };
@@ -141,7 +155,11 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Text if setting.name == "database" && !text.is_empty() && DatabaseUrl::parse(text).is_none() => {
             Err("is no database: write postgres://user:password@host/name, or the path of a SQLite file".into())
         }
+        Kind::Text if setting.name == "redis_url" && !text.is_empty() => {
+            SharedLimits::new(&SecretText::new(text)).map(drop).map_err(|error| error.to_string())
+        }
         Kind::Text => Ok(()),
+        Kind::Networks => TrustedProxies::parse(text, AddressHeader::default()).map(drop),
         Kind::Listen => match text.parse::<SocketAddr>() {
             Ok(_) => Ok(()),
             Err(_) => Err(format!("is {shown:?}; write an address and a port, such as 127.0.0.1:8080")),
