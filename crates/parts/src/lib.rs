@@ -41,6 +41,7 @@ pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
+pub const OIDC_PROVIDER: &str = "an OpenID Connect provider";
 
 /// Set to `1` by `cargo xtask test --all`: a test whose part is missing fails instead of being skipped.
 pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
@@ -49,7 +50,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 7] = [
+pub static ALL: [Part; 8] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -97,7 +98,14 @@ pub static ALL: [Part; 7] = [
         variable: "TOLLWAY_TEST_NODE_CLIENTS",
         needed_for: "model calls made as a web app makes them",
         install: Install::Node,
-        locate: locate_node_clients,
+        locate: || locate_node_package("openai"),
+    },
+    Part {
+        name: OIDC_PROVIDER,
+        variable: "TOLLWAY_TEST_OIDC_PROVIDER",
+        needed_for: "signing in by a provider that Tollway did not make",
+        install: Install::Node,
+        locate: || locate_node_package("oidc-provider"),
     },
 ];
 
@@ -135,10 +143,10 @@ pub fn node_folder() -> PathBuf {
     workspace_root().join("target/node")
 }
 
-/// The folder of the packages, once it has them and there is a Node to run them.
-fn locate_node_clients() -> Option<PathBuf> {
+/// The folder of the packages, once it has this one and there is a Node to run it.
+fn locate_node_package(name: &str) -> Option<PathBuf> {
     locate_program("node")?;
-    Some(node_folder()).filter(|folder| folder.join("node_modules/openai").is_dir())
+    Some(node_folder()).filter(|folder| folder.join("node_modules").join(name).is_dir())
 }
 
 /// The Python of the virtual environment, once it has both packages.

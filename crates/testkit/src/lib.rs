@@ -5,6 +5,7 @@
 
 pub mod auditor;
 pub mod nginx;
+pub mod oidc_provider;
 pub mod parts;
 pub mod postgres;
 pub mod proxy;

@@ -8,7 +8,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, REDIS, SCHEMATHESIS, STRACE};
+use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, OIDC_PROVIDER, POSTGRES, REDIS, SCHEMATHESIS, STRACE};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -43,6 +43,12 @@ pub fn official_clients() -> Option<PathBuf> {
 /// The folder whose `node_modules` has the package `openai`, for `node`.
 pub fn node_clients() -> Option<PathBuf> {
     part_or_skip(NODE_CLIENTS)
+}
+
+/// The folder whose `node_modules` has the package `oidc-provider`, for `node`. Tests that want it running take
+/// [`crate::oidc_provider::OidcProvider`].
+pub fn oidc_provider() -> Option<PathBuf> {
+    part_or_skip(OIDC_PROVIDER)
 }
 
 /// The place of the part with this name, one of the constants of the crate `parts`. `None`: return from the test.
@@ -84,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        for find in [postgres, nginx, redis, strace, schemathesis, official_clients, node_clients] {
+        for find in [postgres, nginx, redis, strace, schemathesis, official_clients, node_clients, oidc_provider] {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());
             }
