@@ -1,12 +1,17 @@
 //! The outside world, one folder each: thin, typed, no business rules and no ledger.
 //!
 //! - [`model_api`]: the providers of models, and what Tollway reads from requests to them and answers of theirs
+//! - [`oidc`]: signing in by OpenID Connect
+//! - [`issuers`]: tokens that others have signed, and the keys they publish
 //! - [`addresses`]: which addresses may be called, checked where a connection is made
 //! - [`shared_limits`]: requests counted for all nodes at once, in Redis
 //! - [`secret`]: text that no log shows
 
 pub mod addresses;
 mod connections;
+mod fetch;
+pub mod issuers;
 pub mod model_api;
+pub mod oidc;
 pub mod secret;
 pub mod shared_limits;
