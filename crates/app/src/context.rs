@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::ids::{Id, Kind};
 use domain::time::Timestamp;
+use providers::oidc::Providers;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
 use storage::{Clock, Database, Entropy, StorageError};
@@ -21,6 +22,8 @@ pub struct App {
     pub ledger: Ledger,
     pub settings: Arc<Settings>,
     pub gateway: Arc<Gateway>,
+    /// Who people may sign in by, beside a password.
+    pub sign_in_providers: Arc<Providers>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) account_names: Arc<AccountNames>,
@@ -55,6 +58,7 @@ impl App {
             ledger,
             settings: Arc::new(settings),
             gateway: Arc::default(),
+            sign_in_providers: Arc::default(),
             entropy,
             keys,
             account_names,
@@ -66,6 +70,13 @@ impl App {
     #[must_use]
     pub fn with_gateway(mut self, gateway: Gateway) -> Self {
         self.gateway = Arc::new(gateway);
+        self
+    }
+
+    /// The same application, with others that people may sign in by.
+    #[must_use]
+    pub fn with_sign_in_providers(mut self, providers: Providers) -> Self {
+        self.sign_in_providers = Arc::new(providers);
         self
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use app::gateway::Gateway;
 use app::rate_limits::RateLimits;
 use app::{App, Settings};
+use providers::oidc::Providers;
 use providers::shared_limits::SharedLimits;
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, StorageError};
@@ -41,7 +42,9 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let settings = Settings { public_url, auto_create_accounts: config.auto_create_accounts, development };
     let gateway = Gateway::new(config.gateway.clone())
         .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
-    let mut app = App::new(database, ledger, settings).with_gateway(gateway);
+    let sign_in_providers = Providers::new(config.oidc.clone())
+        .map_err(|(name, error)| format!("The provider {name} cannot be used: {error}."))?;
+    let mut app = App::new(database, ledger, settings).with_gateway(gateway).with_sign_in_providers(sign_in_providers);
     if let Some(url) = &config.redis_url {
         let limits = SharedLimits::new(url).map_err(|error| format!("redis_url {error}."))?;
         app = app.with_rate_limits(RateLimits::shared(limits));

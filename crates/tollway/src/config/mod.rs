@@ -1,6 +1,8 @@
 //! Configuration: `tollway.toml`, then the environment, then the command line. Every mistake is told with its place.
 
+pub mod named_tables;
 pub mod settings;
+pub mod sign_in;
 pub mod upstreams;
 
 use std::collections::BTreeMap;
@@ -9,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use app::gateway::GatewaySettings;
+use providers::oidc::ProviderSettings;
 use providers::secret::SecretText;
 use providers::shared_limits::SharedLimits;
 use storage::DatabaseUrl;
@@ -16,6 +19,7 @@ use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
 use web::extract::client_address::{AddressHeader, TrustedProxies};
 
+use named_tables::NamedTables;
 use settings::{Kind, SETTINGS, Setting, variable};
 use upstreams::FoundUpstreams;
 
@@ -42,15 +46,45 @@ pub struct Config {
     pub shutdown_delay: Duration,
     pub ledger: LedgerSettings,
     pub gateway: GatewaySettings,
+    /// Who people may sign in by.
+    pub oidc: Vec<ProviderSettings>,
     /// Settings that override limits of plans, by variable.
     pub limit_settings: Vec<(String, String)>,
 }
 
 /// A value and where it came from, for messages.
 #[derive(Clone, Debug)]
-struct Found {
+pub struct Found {
     text: String,
     place: String,
+}
+
+/// What was found of tables of which there may be several.
+struct FoundTables {
+    gateway: FoundUpstreams,
+    oidc: NamedTables,
+}
+
+impl Default for FoundTables {
+    fn default() -> Self {
+        Self { gateway: FoundUpstreams::default(), oidc: NamedTables::new(&sign_in::OIDC) }
+    }
+}
+
+impl FoundTables {
+    /// The names of the tables that are read here.
+    const NAMES: [&str; 3] = [upstreams::UPSTREAMS.table, upstreams::ALIASES, sign_in::OIDC.table];
+
+    fn read_file(&mut self, place: (&str, &str), table: &DeTable<'_>, mistakes: &mut Vec<String>) {
+        self.gateway.read_file(place, table, mistakes);
+        self.oidc.read_file(place, table, mistakes);
+    }
+
+    /// Whether a variable is one of theirs.
+    fn read_variable(&mut self, name: &str, value: &str, mistakes: &mut Vec<String>) -> bool {
+        let mut tables = [&mut self.gateway.upstreams, &mut self.oidc].into_iter();
+        tables.any(|tables| tables.read_variable(name, value, mistakes))
+    }
 }
 
 /// Where a configuration comes from.
@@ -85,11 +119,11 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
-        let mut gateway = FoundUpstreams::default();
+        let mut tables = FoundTables::default();
         if let Some((name, text)) = &sources.file {
-            read_file((name, text), (&mut found, &mut gateway), &mut mistakes);
+            read_file((name, text), (&mut found, &mut tables), &mut mistakes);
         }
-        let limit_settings = read_environment(&sources.environment, (&mut found, &mut gateway), &mut mistakes);
+        let limit_settings = read_environment(&sources.environment, (&mut found, &mut tables), &mut mistakes);
         for (setting, text) in &sources.arguments {
             found.insert(setting, Found { text: text.clone(), place: format!("--{}", setting.replace('_', "-")) });
         }
@@ -101,8 +135,12 @@ impl Config {
             }
         }
         let held = found.get("gateway.held_output_tokens").and_then(|found| found.text.parse().ok());
-        let gateway = gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
-        if mistakes.is_empty() { Ok(Config { gateway, ..assemble(&found, limit_settings) }) } else { Err(mistakes) }
+        let gateway = tables.gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
+        let oidc = sign_in::settings(tables.oidc, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Config { gateway, oidc, ..assemble(&found, limit_settings) })
     }
 }
 
@@ -138,6 +176,7 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
             ..LedgerSettings::default()
         },
         gateway: GatewaySettings::default(),
+        oidc: Vec::new(),
         limit_settings,
     }
 }
@@ -179,7 +218,7 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
 
 fn read_file(
     (name, text): (&str, &str),
-    (found, gateway): (&mut BTreeMap<&'static str, Found>, &mut FoundUpstreams),
+    (found, tables): (&mut BTreeMap<&'static str, Found>, &mut FoundTables),
     mistakes: &mut Vec<String>,
 ) {
     let table = match DeTable::parse(text) {
@@ -190,7 +229,7 @@ fn read_file(
             return;
         }
     };
-    gateway.read_file((name, text), table.get_ref(), mistakes);
+    tables.read_file((name, text), table.get_ref(), mistakes);
     read_table((name, text), "", table.get_ref(), found, mistakes);
 }
 
@@ -203,7 +242,7 @@ fn read_table(
 ) {
     for (key, value) in table.iter() {
         let name = format!("{prefix}{}", key.get_ref());
-        if matches!(name.as_str(), upstreams::UPSTREAMS | upstreams::ALIASES) {
+        if FoundTables::NAMES.contains(&name.as_str()) {
             continue;
         }
         let place = format!("{file}:{}", line_of(source, key.span().start));
@@ -230,7 +269,7 @@ fn read_table(
 
 fn read_environment(
     variables: &[(String, String)],
-    (found, gateway): (&mut BTreeMap<&'static str, Found>, &mut FoundUpstreams),
+    (found, tables): (&mut BTreeMap<&'static str, Found>, &mut FoundTables),
     mistakes: &mut Vec<String>,
 ) -> Vec<(String, String)> {
     let mut limits = Vec::new();
@@ -239,8 +278,7 @@ fn read_environment(
             limits.push((name.clone(), value.clone()));
             continue;
         }
-        if name.starts_with(upstreams::VARIABLE) {
-            gateway.read_variable(name, value, mistakes);
+        if tables.read_variable(name, value, mistakes) {
             continue;
         }
         // For the tests of the project itself.
