@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::ids::{Id, Kind};
 use domain::time::Timestamp;
+use providers::issuers::Issuers;
 use providers::oidc::Providers;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
@@ -24,6 +25,8 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// Who people may sign in by, beside a password.
     pub sign_in_providers: Arc<Providers>,
+    /// Whose tokens are taken where the app has a sign-in of its own.
+    pub issuers: Arc<Issuers>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) account_names: Arc<AccountNames>,
@@ -59,6 +62,7 @@ impl App {
             settings: Arc::new(settings),
             gateway: Arc::default(),
             sign_in_providers: Arc::default(),
+            issuers: Arc::default(),
             entropy,
             keys,
             account_names,
@@ -77,6 +81,13 @@ impl App {
     #[must_use]
     pub fn with_sign_in_providers(mut self, providers: Providers) -> Self {
         self.sign_in_providers = Arc::new(providers);
+        self
+    }
+
+    /// The same application, with issuers whose tokens are taken.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: Issuers) -> Self {
+        self.issuers = Arc::new(issuers);
         self
     }
 

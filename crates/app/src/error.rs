@@ -61,6 +61,9 @@ pub enum AppError {
     /// Prepared by terms that the account has no more, and not applied. Use cases try again with the new ones.
     #[error("The account's plan changed in the same moment. Nothing was applied; try again.")]
     TermsChanged,
+    /// Whoever people sign in by, or whose tokens are taken, could not be asked. Why is for the log.
+    #[error("The sign-in provider cannot be reached right now. Nothing was done; try again in a moment.")]
+    SignInProviderUnavailable,
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -100,6 +103,7 @@ impl AppError {
             Self::KeyReused { .. } => "idempotency_key_reused",
             Self::StillRunning => "idempotency_still_running",
             Self::TooLate | Self::TermsChanged => "too_late",
+            Self::SignInProviderUnavailable => "sign_in_provider_unavailable",
             Self::Storage(StorageError::Busy) => "busy",
             Self::Storage(StorageError::Unavailable(_)) => "unavailable",
             Self::Storage(StorageError::OutcomeUnknown) => "outcome_unknown",

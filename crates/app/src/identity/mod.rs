@@ -4,6 +4,7 @@
 
 mod authenticate;
 mod create_key;
+mod external_token;
 mod key_cache;
 mod list_keys;
 pub(crate) mod note_last_use;
@@ -13,8 +14,10 @@ mod secret;
 
 pub use authenticate::authenticate;
 pub use create_key::{NewKey, create_key, issue_key};
+pub use external_token::{is_external_token, verify_external_token};
 pub use key_cache::KeyCache;
 pub use list_keys::list_keys;
+pub use providers::issuers::ExternalIdentity;
 pub use revoke_key::revoke_key;
 pub use secret::Secret;
 pub use storage::records::api_keys::{ApiKey, KeyOwner};

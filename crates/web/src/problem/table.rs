@@ -73,6 +73,7 @@ pub const TABLE: &[Entry] = &[
         "The server has more work waiting than it takes on. Nothing was done; try again in a moment.",
     ),
     later("too_late", 503, "Server busy", 1),
+    later("sign_in_provider_unavailable", 503, "Sign-in provider not available", 5),
     ours(
         later("unavailable", 503, "Database not available", 5),
         "The database is not available right now. Nothing was done; try again in a moment.",
@@ -142,6 +143,7 @@ mod tests {
             (AppError::KeyReused { event: None }, 422),
             (AppError::StillRunning, 409),
             (AppError::TooLate, 503),
+            (AppError::SignInProviderUnavailable, 503),
         ];
         cases.extend(others.into_iter().map(|(error, status)| (error.into(), status)));
         let edges = [
