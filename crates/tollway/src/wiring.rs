@@ -5,6 +5,7 @@ use std::sync::Arc;
 use app::gateway::Gateway;
 use app::rate_limits::RateLimits;
 use app::{App, Settings};
+use providers::issuers::Issuers;
 use providers::oidc::Providers;
 use providers::shared_limits::SharedLimits;
 use storage::records::settings as stored;
@@ -44,7 +45,12 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
         .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
     let sign_in_providers = Providers::new(config.oidc.clone())
         .map_err(|(name, error)| format!("The provider {name} cannot be used: {error}."))?;
-    let mut app = App::new(database, ledger, settings).with_gateway(gateway).with_sign_in_providers(sign_in_providers);
+    let issuers = Issuers::new(config.issuers.clone())
+        .map_err(|(name, error)| format!("The issuer {name} cannot be used: {error}."))?;
+    let mut app = App::new(database, ledger, settings)
+        .with_gateway(gateway)
+        .with_sign_in_providers(sign_in_providers)
+        .with_issuers(issuers);
     if let Some(url) = &config.redis_url {
         let limits = SharedLimits::new(url).map_err(|error| format!("redis_url {error}."))?;
         app = app.with_rate_limits(RateLimits::shared(limits));

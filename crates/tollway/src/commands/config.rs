@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use crate::config::settings::{Kind, SETTINGS, Setting, variable};
-use crate::config::{sign_in, upstreams};
+use crate::config::{issuers, sign_in, upstreams};
 use crate::{Common, wiring};
 use app::gateway::Gateway;
 
@@ -41,6 +41,9 @@ const UPSTREAMS: &str = "\n## Upstreams\n\nEach place that model calls go to is 
 /// How providers that people sign in by are told.
 const OIDC: &str = "\n## Signing in by others\n\nEach OpenID Connect provider is a table `[oidc.NAME]`. Every field is also a variable, `TOLLWAY_OIDC_<NAME>_<FIELD>`, and the\nsecret may be in a file, `TOLLWAY_OIDC_<NAME>_CLIENT_SECRET_FILE`. For Google `TOLLWAY_OIDC_GOOGLE_CLIENT_ID` and\n`TOLLWAY_OIDC_GOOGLE_CLIENT_SECRET` are enough.\n";
 
+/// How issuers of others' tokens are told.
+const ISSUERS: &str = "\n## Tokens of others\n\nWhere the app has a sign-in of its own, each issuer whose tokens are taken is a table `[issuers.NAME]`. Every field is also a\nvariable, `TOLLWAY_ISSUER_<NAME>_<FIELD>`.\n";
+
 /// The reference that `docs/configuration.md` holds.
 pub fn reference() -> String {
     let mut text = String::from(
@@ -65,6 +68,8 @@ pub fn reference() -> String {
     write_fields(&mut text, upstreams::FIELDS);
     text.push_str(OIDC);
     write_fields(&mut text, sign_in::FIELDS);
+    text.push_str(ISSUERS);
+    write_fields(&mut text, issuers::FIELDS);
     text.push_str(
         "\nOne limit of one plan is overridden by `TOLLWAY_LIMIT_<PLAN>_<METER>_<WINDOW>`, for example\n`TOLLWAY_LIMIT_PRO_REQUESTS_PERIOD=20000`. It becomes a version of the plan when the server starts.\n",
     );

@@ -1,5 +1,6 @@
 //! Configuration: `tollway.toml`, then the environment, then the command line. Every mistake is told with its place.
 
+pub mod issuers;
 pub mod named_tables;
 pub mod settings;
 pub mod sign_in;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use app::gateway::GatewaySettings;
+use providers::issuers::IssuerSettings;
 use providers::oidc::ProviderSettings;
 use providers::secret::SecretText;
 use providers::shared_limits::SharedLimits;
@@ -48,6 +50,8 @@ pub struct Config {
     pub gateway: GatewaySettings,
     /// Who people may sign in by.
     pub oidc: Vec<ProviderSettings>,
+    /// Whose tokens are taken where the app has a sign-in of its own.
+    pub issuers: Vec<IssuerSettings>,
     /// Settings that override limits of plans, by variable.
     pub limit_settings: Vec<(String, String)>,
 }
@@ -63,26 +67,30 @@ pub struct Found {
 struct FoundTables {
     gateway: FoundUpstreams,
     oidc: NamedTables,
+    issuers: NamedTables,
 }
 
 impl Default for FoundTables {
     fn default() -> Self {
-        Self { gateway: FoundUpstreams::default(), oidc: NamedTables::new(&sign_in::OIDC) }
+        let (oidc, issuers) = (NamedTables::new(&sign_in::OIDC), NamedTables::new(&issuers::ISSUERS));
+        Self { gateway: FoundUpstreams::default(), oidc, issuers }
     }
 }
 
 impl FoundTables {
     /// The names of the tables that are read here.
-    const NAMES: [&str; 3] = [upstreams::UPSTREAMS.table, upstreams::ALIASES, sign_in::OIDC.table];
+    const NAMES: [&str; 4] =
+        [upstreams::UPSTREAMS.table, upstreams::ALIASES, sign_in::OIDC.table, issuers::ISSUERS.table];
 
     fn read_file(&mut self, place: (&str, &str), table: &DeTable<'_>, mistakes: &mut Vec<String>) {
         self.gateway.read_file(place, table, mistakes);
         self.oidc.read_file(place, table, mistakes);
+        self.issuers.read_file(place, table, mistakes);
     }
 
     /// Whether a variable is one of theirs.
     fn read_variable(&mut self, name: &str, value: &str, mistakes: &mut Vec<String>) -> bool {
-        let mut tables = [&mut self.gateway.upstreams, &mut self.oidc].into_iter();
+        let mut tables = [&mut self.gateway.upstreams, &mut self.oidc, &mut self.issuers].into_iter();
         tables.any(|tables| tables.read_variable(name, value, mistakes))
     }
 }
@@ -137,10 +145,11 @@ impl Config {
         let held = found.get("gateway.held_output_tokens").and_then(|found| found.text.parse().ok());
         let gateway = tables.gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
         let oidc = sign_in::settings(tables.oidc, &mut mistakes);
+        let issuers = issuers::settings(tables.issuers, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Config { gateway, oidc, ..assemble(&found, limit_settings) })
+        Ok(Config { gateway, oidc, issuers, ..assemble(&found, limit_settings) })
     }
 }
 
@@ -177,6 +186,7 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
         },
         gateway: GatewaySettings::default(),
         oidc: Vec::new(),
+        issuers: Vec::new(),
         limit_settings,
     }
 }
