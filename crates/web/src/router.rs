@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
 use crate::api::auth::{
-    confirm_email, forgot_password, introspect, jwks, login, logout, refresh, register, resend_verification,
-    oidc, reset_password, second_step, verify_email,
+    confirm_email, forgot_password, introspect, jwks, login, logout, oidc, refresh, register, resend_verification,
+    reset_password, second_step, verify_email,
 };
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
@@ -27,7 +27,7 @@ use crate::api::me::{change, confirm, delete, password, sessions, show, totp};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
-use crate::api::{authorize, benchmark, clock, hand_offs, noop, subscription, users};
+use crate::api::{authorize, benchmark, clock, hand_offs, noop, rate_limits, subscription, users};
 use crate::pages::hand_off;
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
@@ -111,6 +111,7 @@ fn others() -> Routes {
         .routes(routes!(list_mails::list_mails))                                  // GET    /api/v1/admin/mails
         .routes(routes!(show_mail::show_mail))                                    // GET    /api/v1/admin/mails/{id}
         .routes(routes!(retry_mail::retry_mail))                                  // POST   /api/v1/admin/mails/{id}/retry
+        .routes(routes!(rate_limits::list_rate_limits, rate_limits::clear_rate_limits)) // GET DELETE /api/v1/admin/rate-limits
         .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
 }
 

@@ -12,6 +12,7 @@ use super::links::{self, Purpose};
 use super::recent_sign_in::{must_be_recent, verify_own_password};
 use super::sessions::{self, Device};
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::{App, AppError, Caller, rate_limits};
 
 /// Changes the caller's password and ends all their other sessions. Who has none yet sets one after a recent sign-in.
@@ -50,7 +51,7 @@ pub async fn change_password(
 
 /// Asks for a link to set a new password. Answered the same for every address.
 pub async fn forgot_password(app: &App, email: &str) -> Result<(), AppError> {
-    rate_limits::hold_anyone(app, &format!("email:{}", users::key(email)), "password_reset").await?;
+    rate_limits::hold_anyone(app, "password_reset", &[Identity::SignInName(email.to_string())]).await?;
     by_mail::leave(app, Wish::ResetPassword, email).await
 }
 

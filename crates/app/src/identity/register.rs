@@ -24,6 +24,7 @@ use super::sessions::{Device, Keep, NewSession, SignedIn, signed_in};
 use super::settings::{Registration, Unverified};
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::{App, AppError, rate_limits};
 
 const USERNAME_LENGTHS: std::ops::RangeInclusive<usize> = 3..=32;
@@ -66,7 +67,7 @@ pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &De
         return Err(AppError::RegistrationClosed);
     }
     check(app, &registrant).await?;
-    rate_limits::hold_anyone(app, &format!("email:{}", users::key(&registrant.email)), "register").await?;
+    rate_limits::hold_anyone(app, "register", &[Identity::SignInName(registrant.email.clone())]).await?;
     let password_hash = app.passwords.hash(&app.entropy, &registrant.password).await?;
     let newcomer = Newcomer::new(registrant, password_hash, device);
     if mode == Registration::Private {

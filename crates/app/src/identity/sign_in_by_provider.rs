@@ -6,9 +6,9 @@
 
 use providers::oidc::{Identity as Claimed, Provider, SignInError, Started};
 use serde::{Deserialize, Serialize};
+use storage::Tx;
 use storage::records::identities::{self, Identity};
 use storage::records::users::{self, User};
-use storage::Tx;
 
 use super::authenticate::may_be_signed_in;
 use super::links::{self, NewToken, Purpose};
@@ -46,7 +46,7 @@ pub struct Returned {
 /// Begins. `return_to` is a page of this server.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for a provider that is not configured, [`AppError::ProviderUnavailable`].
+/// [`AppError::NotFound`] for a provider that is not configured, [`AppError::SignInProviderUnavailable`].
 pub async fn begin(app: &App, provider: &str, return_to: String) -> Result<Redirect, AppError> {
     super::hand_off::must_be_a_page("return_to", &return_to)?;
     let provider = find(app, provider)?;
@@ -107,7 +107,9 @@ pub async fn finish(app: &App, provider: &str, answered: Answered, device: &Devi
 async fn user_of(app: &App, provider: &Provider, claimed: Claimed, device: &Device) -> Result<User, AppError> {
     let email = claimed.email.clone().filter(|_| claimed.email_verified);
     let prepared = match &email {
-        Some(email) => Some(Prepared::new(app, &Newcomer::by_provider(email.clone(), claimed.name.clone(), device)).await?),
+        Some(email) => {
+            Some(Prepared::new(app, &Newcomer::by_provider(email.clone(), claimed.name.clone(), device)).await?)
+        }
         None => None,
     };
     let (name, now) = (provider.name().to_owned(), app.now());
@@ -152,7 +154,7 @@ fn refused(provider: &Provider, error: &SignInError) -> AppError {
     let name = provider.display_name().to_owned();
     if error.is_passing() {
         tracing::warn!(provider = provider.name(), %error, "a sign-in provider cannot be reached");
-        return AppError::ProviderUnavailable { name };
+        return AppError::SignInProviderUnavailable;
     }
     tracing::info!(provider = provider.name(), %error, "a sign-in by a provider was refused");
     AppError::ProviderRefused { name }
