@@ -7,6 +7,7 @@ use domain::time::Timestamp;
 use providers::issuers::Issuers;
 use providers::mail::MailServer;
 use providers::oidc::Providers;
+use providers::webhooks::WebhookSender;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
 use storage::{Clock, Database, Entropy, StorageError};
@@ -41,6 +42,8 @@ pub struct App {
     pub(crate) jobs_added: Arc<watch::Sender<()>>,
     /// `None`: mails wait in the outbox.
     pub(crate) mail_server: Option<MailServer>,
+    /// `None`: this system trusts nobody that an endpoint could prove itself by.
+    pub(crate) webhook_sender: Option<Arc<WebhookSender>>,
     pub(crate) rate_limits: Arc<RateLimits>,
 }
 
@@ -119,6 +122,7 @@ impl App {
             rate_limits: Arc::default(),
             jobs_added,
             mail_server: None,
+            webhook_sender: None,
         }
     }
 
@@ -133,6 +137,13 @@ impl App {
     #[must_use]
     pub fn with_mail_server(mut self, server: Option<MailServer>) -> Self {
         self.mail_server = server;
+        self
+    }
+
+    /// The same application, able to tell customers' endpoints.
+    #[must_use]
+    pub fn with_webhook_sender(mut self, sender: Option<WebhookSender>) -> Self {
+        self.webhook_sender = sender.map(Arc::new);
         self
     }
 

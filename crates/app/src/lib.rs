@@ -23,6 +23,7 @@ pub mod rate_limits;
 #[cfg(test)]
 mod stage;
 pub mod vault;
+pub mod webhooks;
 
 pub use caller::{AccountRef, Caller};
 pub use context::{App, Settings};

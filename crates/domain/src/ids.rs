@@ -39,6 +39,12 @@ pub struct SessionKind;
 pub struct InvitationKind;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AuditEventKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WebhookEndpointKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WebhookDeliveryKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WebhookMessageKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EventKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -77,6 +83,15 @@ impl Kind for InvitationKind {
 impl Kind for AuditEventKind {
     const PREFIX: &'static str = "aud_";
 }
+impl Kind for WebhookEndpointKind {
+    const PREFIX: &'static str = "whe_";
+}
+impl Kind for WebhookDeliveryKind {
+    const PREFIX: &'static str = "whd_";
+}
+impl Kind for WebhookMessageKind {
+    const PREFIX: &'static str = "msg_";
+}
 impl Kind for EventKind {
     const PREFIX: &'static str = "evt_";
 }
@@ -95,6 +110,9 @@ pub type UserId = Id<UserKind>;
 pub type SessionId = Id<SessionKind>;
 pub type InvitationId = Id<InvitationKind>;
 pub type AuditEventId = Id<AuditEventKind>;
+pub type WebhookEndpointId = Id<WebhookEndpointKind>;
+pub type WebhookDeliveryId = Id<WebhookDeliveryKind>;
+pub type WebhookMessageId = Id<WebhookMessageKind>;
 pub type EventId = OwnedId<EventKind>;
 pub type ReservationId = OwnedId<ReservationKind>;
 

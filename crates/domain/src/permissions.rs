@@ -26,12 +26,13 @@ pub enum Action {
     ManageAllKeys,
     Buy,
     SeeAudit,
+    ManageWebhooks,
     ChangeOwners,
     DeleteAccount,
 }
 
 /// Every action with the lowest role that may do it, and how it is described.
-pub const TABLE: [(Action, Role, &str); 14] = [
+pub const TABLE: [(Action, Role, &str); 15] = [
     (Action::SeeAccount, Role::Member, "see the account, its plan and its subscription"),
     (Action::SeeUsage, Role::Member, "see what is used and what is left"),
     (Action::Use, Role::Member, "use what the plan includes, models as well"),
@@ -44,6 +45,7 @@ pub const TABLE: [(Action, Role, &str); 14] = [
     (Action::ManageAllKeys, Role::Admin, "make and revoke API keys of everybody"),
     (Action::Buy, Role::Admin, "buy, change and cancel the subscription"),
     (Action::SeeAudit, Role::Admin, "see who did what"),
+    (Action::ManageWebhooks, Role::Admin, "say where the account's events are sent"),
     (Action::ChangeOwners, Role::Owner, "make somebody an owner, and take it back"),
     (Action::DeleteAccount, Role::Owner, "delete the account"),
 ];

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -68,7 +68,8 @@ impl Fetcher {
 
     /// The body of a good answer to GET.
     pub async fn get(&self, url: &Url, authorization: Option<HeaderValue>) -> Result<Bytes, FetchError> {
-        let (status, body) = self.send(Method::GET, url, authorization, Bytes::new()).await?;
+        let headers = authorization.map(|value| (header::AUTHORIZATION, value)).into_iter().collect();
+        let (status, body) = self.send(Method::GET, url, headers, Bytes::new()).await?;
         if status.is_success() { Ok(body) } else { Err(FetchError::Status(status.as_u16())) }
     }
 
@@ -79,14 +80,27 @@ impl Fetcher {
         authorization: Option<HeaderValue>,
         form: String,
     ) -> Result<(StatusCode, Bytes), FetchError> {
-        self.send(Method::POST, url, authorization, form.into()).await
+        let mut headers = vec![(header::CONTENT_TYPE, FORM)];
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
+        self.send(Method::POST, url, headers, form.into()).await
+    }
+
+    /// Status and body of the answer to JSON.
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        headers: &[(HeaderName, HeaderValue)],
+        body: String,
+    ) -> Result<(StatusCode, Bytes), FetchError> {
+        let headers = [&[(header::CONTENT_TYPE, JSON)], headers].concat();
+        self.send(Method::POST, url, headers, body.into()).await
     }
 
     async fn send(
         &self,
         method: Method,
         url: &Url,
-        authorization: Option<HeaderValue>,
+        fields: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), FetchError> {
         may_be_asked(url, self.allow_private)?;
@@ -95,12 +109,9 @@ impl Fetcher {
         let headers = request.headers_mut();
         headers.insert(header::USER_AGENT, SENDER);
         headers.insert(header::ACCEPT, JSON);
-        if method == Method::POST {
-            headers.insert(header::CONTENT_TYPE, FORM);
-        }
-        if let Some(mut authorization) = authorization {
-            authorization.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, authorization);
+        for (name, mut value) in fields {
+            value.set_sensitive(name == header::AUTHORIZATION);
+            headers.insert(name, value);
         }
         *request.method_mut() = method;
         let answering = async {

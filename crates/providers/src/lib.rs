@@ -4,6 +4,7 @@
 //! - [`mail`]: hands mails to an SMTP server
 //! - [`oidc`]: signing in by OpenID Connect
 //! - [`issuers`]: tokens that others have signed, and the keys they publish
+//! - [`webhooks`]: tells other servers what happened, signed
 //! - [`addresses`]: which addresses may be called, checked where a connection is made
 //! - [`shared_limits`]: requests counted for all nodes at once, in Redis
 //! - [`secret`]: text that no log shows
@@ -17,3 +18,4 @@ pub mod model_api;
 pub mod oidc;
 pub mod secret;
 pub mod shared_limits;
+pub mod webhooks;

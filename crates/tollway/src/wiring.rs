@@ -10,6 +10,7 @@ use providers::issuers::Issuers;
 use providers::mail::MailServer;
 use providers::oidc::Providers;
 use providers::shared_limits::SharedLimits;
+use providers::webhooks::WebhookSender;
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError};
 
@@ -59,6 +60,7 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let mut app = App::new(database, ledger, settings, vault)
         .with_gateway(gateway)
         .with_mail_server(mail_server)
+        .with_webhook_sender(webhook_sender(config, development))
         .with_sign_in_providers(sign_in_providers)
         .with_issuers(issuers);
     if let Some(url) = &config.redis_url {
@@ -106,6 +108,12 @@ pub fn product_name(config: &Config) -> Result<String, String> {
     }
     let catalog = domain::catalog::parse(&catalog_source(config)?);
     catalog.map(|catalog| catalog.product).map_err(|_| format!("{} has mistakes.", catalog_name(config)))
+}
+
+/// Tells customers' endpoints; in development also those on this machine.
+fn webhook_sender(config: &Config, development: bool) -> Option<WebhookSender> {
+    let sender = WebhookSender::new(development || config.webhooks_allow_private);
+    sender.inspect_err(|error| tracing::warn!("{error}")).ok()
 }
 
 /// The mail server that is configured, if one is.

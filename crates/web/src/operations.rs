@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use crate::headers::REQUEST_ID;
 use crate::problem::{self, EdgeError, Failure, Place};
-use crate::{WebState, gateway};
+use crate::{WebState, gateway, pages};
 
 /// The longest that any request may take, but a model call.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -82,6 +82,7 @@ pub async fn operate(State(state): State<Arc<WebState>>, mut request: Request, n
     let place = Place { path: uri.path(), request_id: id.as_str() };
     let mut response = span.in_scope(|| match of_gateway {
         Some(kind) => gateway::finish(response, &state.app, kind, place),
+        None if pages::is_page(place.path) => pages::finish(response, &state.app, place),
         None => problem::finish(response, &state.app, place),
     });
     secure(response.headers_mut(), uri.path());

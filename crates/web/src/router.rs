@@ -27,6 +27,7 @@ use crate::api::me::{change, confirm, delete, password, sessions, show, totp};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
+use crate::api::webhooks::{deliveries, endpoints};
 use crate::api::{authorize, benchmark, clock, hand_offs, noop, rate_limits, subscription, users};
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations, pages};
@@ -84,6 +85,12 @@ fn others() -> Routes {
         .routes(routes!(credits::grant_credit, credits::list_credits))            // POST   GET    /api/v1/accounts/{id}/credits
         .routes(routes!(account_keys::create_account_key, account_keys::list_account_keys)) // POST GET /api/v1/accounts/{id}/api-keys
         .routes(routes!(account_keys::revoke_account_key))                        // DELETE /api/v1/accounts/{id}/api-keys/{key}
+        .routes(routes!(endpoints::create_endpoint, endpoints::list_endpoints))   // POST   GET    /api/v1/accounts/{id}/webhook-endpoints
+        .routes(routes!(endpoints::get_endpoint, endpoints::change_endpoint, endpoints::delete_endpoint)) // GET PATCH DELETE /api/v1/accounts/{id}/webhook-endpoints/{endpoint}
+        .routes(routes!(endpoints::rotate_secret))                                // POST   /api/v1/accounts/{id}/webhook-endpoints/{endpoint}/rotate-secret
+        .routes(routes!(deliveries::send_test))                                   // POST   /api/v1/accounts/{id}/webhook-endpoints/{endpoint}/test
+        .routes(routes!(deliveries::list_deliveries))                             // GET    /api/v1/accounts/{id}/webhook-endpoints/{endpoint}/deliveries
+        .routes(routes!(deliveries::replay_delivery))                             // POST   /api/v1/accounts/{id}/webhook-endpoints/{endpoint}/deliveries/{delivery}/replay
         .routes(routes!(service_keys::create_service_key, service_keys::list_service_keys)) // POST GET /api/v1/keys
         .routes(routes!(service_keys::revoke_service_key))                        // DELETE /api/v1/keys/{key}
         .routes(routes!(show::show_me, change::change_me, delete::delete_me))     // GET PATCH DELETE /api/v1/me

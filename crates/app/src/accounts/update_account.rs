@@ -8,6 +8,7 @@ use storage::records::accounts;
 use super::{Account, fields};
 use crate::audit::{self, Audited};
 use crate::identity::scopes::ACCOUNTS_WRITE;
+use crate::webhooks::{Emitted, Event, emit};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// What to change: `None` leaves it as it is, `Some(None)` takes it away.
@@ -34,6 +35,7 @@ pub async fn update_account(
     check(&changes)?;
     let id = caller.account_of_person(app, account, (Action::ChangeAccount, ACCOUNTS_WRITE)).await?;
     let (event, actor) = (Audited::new(app, "account.changed", None), caller.actor());
+    let told = Emitted::new(app, Event::AccountChanged);
     let now = app.now();
     let external_id = changes.external_id.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<Account, AppError> {
@@ -44,6 +46,7 @@ pub async fn update_account(
             account.updated_at = now;
             accounts::update(tx, &account)?;
             audit::note(tx, &event, Some(id), &actor, id, json!({}))?;
+            emit(tx, &told, id, &json!({ "id": id.to_string(), "name": account.name }))?;
         }
         Ok(account)
     };

@@ -2,6 +2,7 @@
 
 use domain::name::Name;
 use domain::time::Timestamp;
+use serde_json::json;
 use storage::Tx;
 use storage::ledger::plan_book::{PlanBook, PlanVersion};
 use storage::records::subscriptions;
@@ -9,6 +10,7 @@ use storage::records::subscriptions;
 use super::SubscriptionView;
 use super::subscription::view;
 use crate::identity::scopes::BILLING_WRITE;
+use crate::webhooks::{Emitted, Event, emit};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// The newest version of the plan holds from the next call on. Periods go on as they were, with what is used in them.
@@ -28,10 +30,12 @@ pub async fn grant_plan(
     let plans = app.plans().await?;
     let version = find_plan(&plans, plan)?.id;
     let account = caller.account(app, account, BILLING_WRITE).await?;
+    let (told, plan) = (Emitted::new(app, Event::SubscriptionChanged), plan.to_owned());
     let write = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> {
         if !subscriptions::grant(tx, account, version, until, now)? {
             return Err(AppError::AccountUnknown);
         }
+        emit(tx, &told, account, &json!({ "plan": plan.as_str(), "source": "granted" }))?;
         view(tx, &plans, account, now)
     };
     app.database.write("grant_plan", write).await

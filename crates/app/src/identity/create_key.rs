@@ -10,6 +10,7 @@ use super::secret::{self, Secret};
 use super::{ApiKey, KeyOwner, KeysOf, account_of, must_be_recent, owner_of, scopes};
 use crate::accounts::fields::plain_text;
 use crate::audit::{self, Audited};
+use crate::webhooks::{Emitted, Event, emit};
 use crate::{App, AppError, Caller};
 
 const LONGEST_NAME: usize = 100;
@@ -47,7 +48,13 @@ pub async fn create_key(
     }
     let (actor, account) = (caller.actor(), account_of(owner));
     let event = Audited::new(app, "api_key.created", None);
-    issue(app, owner, new, move |tx, key| audit::note(tx, &event, account, &actor, key.id, json!({}))).await
+    let told = Emitted::new(app, Event::KeyCreated);
+    issue(app, owner, new, move |tx, key| {
+        audit::note(tx, &event, account, &actor, key.id, json!({}))?;
+        let Some(account) = account else { return Ok(()) };
+        emit(tx, &told, account, &json!({ "id": key.id.to_string(), "name": key.name, "prefix": key.prefix }))
+    })
+    .await
 }
 
 /// As [`create_key`], for whoever was authorised otherwise: the command line and the start in development.

@@ -12,7 +12,7 @@ use storage::{StorageError, Tx};
 use crate::identity::{by_mail, register};
 use crate::mail::send_mail;
 use crate::metering::warn_of_usage;
-use crate::{App, AppError};
+use crate::{App, AppError, webhooks};
 
 /// One kind of job, by the name that its rows have.
 #[derive(Clone, Copy)]
@@ -63,6 +63,16 @@ pub(crate) const KINDS: &[JobKind] = &[
             Box::pin(async move { Ok(register::register_privately(&app, &job.payload).await.map(|()| Done)?) })
         },
         failed: nothing_to_note,
+        is_done_by: |_| true,
+    },
+    JobKind {
+        name: webhooks::DELIVER_WEBHOOK,
+        at_once: 8,
+        deadline: Duration::from_secs(30),
+        attempts: 14,
+        back_off: BackOff { first: Duration::from_secs(10), most: Duration::from_secs(28_800) },
+        run: |app, job| Box::pin(async move { webhooks::deliver(&app, &job).await }),
+        failed: webhooks::note_failure,
         is_done_by: |_| true,
     },
     JobKind {

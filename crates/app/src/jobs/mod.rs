@@ -26,7 +26,7 @@ pub use storage::records::jobs::{Job, JobState};
 use kinds::KINDS;
 use runner::Runner;
 
-use crate::{App, AppError, billing, gateway, idempotency, identity, mail};
+use crate::{App, AppError, billing, gateway, idempotency, identity, mail, webhooks};
 
 /// How often it is looked whether a duty has its turn.
 const PULSE: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ enum Duty {
     KeepLedger,
     KeepSessions,
     MakeSigningKeys,
-    DeleteOldMails,
+    DeleteOldMessages,
 }
 
 impl Duty {
@@ -54,7 +54,7 @@ impl Duty {
         Duty::KeepLedger,
         Duty::KeepSessions,
         Duty::MakeSigningKeys,
-        Duty::DeleteOldMails,
+        Duty::DeleteOldMessages,
     ];
 
     fn name(self) -> &'static str {
@@ -67,7 +67,7 @@ impl Duty {
             Duty::KeepLedger => "keep_ledger",
             Duty::KeepSessions => "keep_sessions",
             Duty::MakeSigningKeys => "make_signing_keys",
-            Duty::DeleteOldMails => "delete_old_mails",
+            Duty::DeleteOldMessages => "delete_old_messages",
         }
     }
 
@@ -78,7 +78,7 @@ impl Duty {
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
             Duty::DeleteExpiredAnswers => 60,
-            Duty::KeepLedger | Duty::MakeSigningKeys | Duty::DeleteOldMails => 3_600,
+            Duty::KeepLedger | Duty::MakeSigningKeys | Duty::DeleteOldMessages => 3_600,
             Duty::KeepSessions => 30,
         })
     }
@@ -93,7 +93,10 @@ impl Duty {
             Duty::KeepLedger => keep_ledger::keep_ledger(app).await,
             Duty::KeepSessions => identity::sessions::keep_sessions(app).await,
             Duty::MakeSigningKeys => identity::signing_keys::make_due(app).await,
-            Duty::DeleteOldMails => mail::delete_old(app).await,
+            Duty::DeleteOldMessages => {
+                mail::delete_old(app).await?;
+                webhooks::delete_old(app).await
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use storage::records::jobs::Job;
 use super::consume::suggestion;
 use crate::jobs::kinds::{Done, JobFailure};
 use crate::mail::{self, Mail, NewMail};
+use crate::webhooks::{Emitted, Event, emit};
 use crate::{App, AppError};
 
 /// The kind of the rows that the ledger writes.
@@ -43,6 +44,7 @@ pub(crate) async fn warn_of_usage(app: &App, job: &Job) -> Result<Done, JobFailu
     if crossed.scope != domain::catalog::LimitScope::Account.as_str() {
         return Ok(Done);
     }
+    tell_endpoints(app, job, account, &crossed).await?;
     let (plans, terms) = (app.plans().await?, app.ledger.terms(account).await?);
     let Some(terms) = terms else { return Ok(Done) };
     let window = Window::containing(window, terms.anchor, Timestamp::from_micros(crossed.window_start));
@@ -53,6 +55,29 @@ pub(crate) async fn warn_of_usage(app: &App, job: &Job) -> Result<Done, JobFailu
     let plan = suggested(&crossed, window.kind, &terms, &plans);
     tell(app, account, &crossed, warning(app, &crossed, &window, (&plans, plan))).await?;
     Ok(Done)
+}
+
+/// Endpoints are told of each threshold. A job that is done twice tells twice under one message id.
+async fn tell_endpoints(app: &App, job: &Job, account: AccountId, crossed: &Crossed) -> Result<(), AppError> {
+    let told = Emitted::of_job(app, Event::UsageThresholdReached, job.id);
+    let data = serde_json::json!({
+        "meter": crossed.meter,
+        "window": crossed.window,
+        "window_start": Timestamp::from_micros(crossed.window_start).to_string(),
+        "percent": crossed.percent,
+        "used": amount(&crossed.meter, crossed.used),
+        "limit": amount(&crossed.meter, crossed.limit),
+    });
+    let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(emit(tx, &told, account, &data)?) };
+    app.database.write("tell_endpoints_of_usage", write).await
+}
+
+/// An exact decimal as text: `1000`, `4.25`.
+fn amount(meter: &Name, amount: i64) -> String {
+    let mut text = String::new();
+    let places = if meter.as_str() == COST_METER { 9 } else { 6 };
+    let _ = write_decimal(&mut text, amount, places);
+    text
 }
 
 /// One call may cross several thresholds; then the highest is told alone.

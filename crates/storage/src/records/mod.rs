@@ -18,6 +18,7 @@ pub mod subscriptions;
 pub mod usage_daily;
 pub mod users;
 pub mod wanted_plans;
+pub mod webhooks;
 
 /// Every statement of this folder, for the test that prepares them all on both engines.
 pub fn statements() -> Vec<&'static str> {
@@ -40,6 +41,7 @@ pub fn statements() -> Vec<&'static str> {
         usage_daily::STATEMENTS,
         users::STATEMENTS,
         wanted_plans::STATEMENTS,
+        webhooks::STATEMENTS,
     ]
     .concat()
 }

@@ -234,6 +234,13 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
     },
     Setting {
+        name: "webhooks_allow_private",
+        kind: Kind::Flag,
+        default: "false",
+        help: "Webhook endpoints of customers may be in the server's own network, and without TLS.",
+        secret: false,
+    },
+    Setting {
         name: "log",
         kind: Kind::Word(&["json", "text"]),
         default: "json",

@@ -6,3 +6,4 @@ mod catalog;
 mod identity;
 mod rate_limits;
 mod usage;
+mod webhooks;

@@ -3,6 +3,7 @@
 mod command_line;
 mod customer;
 mod person;
+mod receiver;
 mod socket;
 
 use std::io::Write;
@@ -16,6 +17,7 @@ use testkit::server::{Engine, Start, TestServer, fresh_folder};
 pub use command_line::tollway;
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
+pub use receiver::{Received, Receiver};
 pub use socket::{Socket, post_head};
 
 /// The program under test.

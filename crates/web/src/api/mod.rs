@@ -20,6 +20,7 @@ pub mod shapes;
 pub mod subscription;
 pub mod usage;
 pub mod users;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -3,7 +3,9 @@
 use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use domain::ids::{AccountId, EventId, JobId, KeyId, MailId, ReservationId, SessionId, UserId};
+use domain::ids::{
+    AccountId, EventId, JobId, KeyId, MailId, ReservationId, SessionId, UserId, WebhookDeliveryId, WebhookEndpointId,
+};
 use domain::ledger::Refusal;
 use domain::name::Name;
 
@@ -25,6 +27,9 @@ pub struct PathId<T>(pub T);
 /// The two ids of a path, in order.
 pub struct PathIds<A, B>(pub A, pub B);
 
+/// The three ids of a path, in order.
+pub struct PathThreeIds<A, B, C>(pub A, pub B, pub C);
+
 impl<S: Send + Sync, T: Named> FromRequestParts<S> for PathId<T> {
     type Rejection = Failure;
 
@@ -40,6 +45,15 @@ impl<S: Send + Sync, A: Named, B: Named> FromRequestParts<S> for PathIds<A, B> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let texts = texts(parts, state).await;
         Ok(Self(read(texts.first())?, read(texts.get(1))?))
+    }
+}
+
+impl<S: Send + Sync, A: Named, B: Named, C: Named> FromRequestParts<S> for PathThreeIds<A, B, C> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let texts = texts(parts, state).await;
+        Ok(Self(read(texts.first())?, read(texts.get(1))?, read(texts.get(2))?))
     }
 }
 
@@ -101,6 +115,26 @@ impl Named for JobId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "job", name: shown(text) }
+    }
+}
+
+impl Named for WebhookEndpointId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "webhook endpoint", name: shown(text) }
+    }
+}
+
+impl Named for WebhookDeliveryId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "delivery", name: shown(text) }
     }
 }
 

@@ -20,6 +20,10 @@ use serde::Deserialize;
 use crate::WebState;
 use crate::extract::fields::Text;
 
+const PAGES: [&str; 5] = ["/hand-off", "/verify-email", "/confirm-email", "/forgot-password", "/reset-password"];
+
+pub use render::finish;
+
 /// Every page.
 pub fn routes() -> Router<Arc<WebState>> {
     Router::new()
@@ -29,6 +33,11 @@ pub fn routes() -> Router<Arc<WebState>> {
         .route("/forgot-password", get(forgot_password::show).post(forgot_password::send))
         .route("/reset-password", get(reset_password::show).post(reset_password::send))
         .route("/pages/style.css", get(render::style))
+}
+
+/// Whether what is answered there is read by people.
+pub fn is_page(path: &str) -> bool {
+    PAGES.contains(&path)
 }
 
 /// The secret of a link.

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::problem::Failure;
+use crate::problem::{self, Failure, Place, table};
 
 const STYLE: &str = include_str!("../static/pages.css");
 /// Only the page's own style is loaded, forms go to this server, and no other site shows the page in a frame.
@@ -48,7 +48,7 @@ pub struct ForgotPasswordPage<'p> {
 pub struct DonePage<'p> {
     pub product: &'p str,
     pub title: &'static str,
-    pub explanation: &'static str,
+    pub explanation: &'p str,
 }
 
 /// What the product is called on its pages.
@@ -57,6 +57,17 @@ pub async fn product(app: &App) -> Result<String, Failure> {
         Some(name) => Ok(name.clone()),
         None => Ok(app.plans().await?.catalog.product.clone()),
     }
+}
+
+/// Writes the failure that a response of a page carries, if any, as a page.
+pub fn finish(response: Response, app: &App, place: Place<'_>) -> Response {
+    let Some(failure) = response.extensions().get::<Failure>() else { return response };
+    problem::log(failure, place);
+    let product = app.settings.product_name.as_deref().unwrap_or("Tollway");
+    let (title, explanation) = (table::entry(failure.code()).title, failure.to_string());
+    let mut written = page(response.status(), &DonePage { product, title, explanation: &explanation });
+    problem::add_headers(written.headers_mut(), failure, app);
+    written
 }
 
 /// A page as an answer. Addresses of pages hold secrets, so none is told to another site or kept.

@@ -2,6 +2,7 @@
 
 mod hand_off;
 mod keys;
+mod pages;
 mod passwords;
 mod profile;
 mod registration;
