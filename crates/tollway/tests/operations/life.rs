@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::server::Engine;
 
-use crate::stage::{Customer, Site, Socket, TOLLWAY, post_head, until};
+use crate::stage::{Customer, ENCRYPTION_KEY, Site, Socket, TOLLWAY, post_head, tollway, until};
 
 #[tokio::test]
 async fn a_request_under_way_is_finished_before_the_server_ends() {
@@ -160,11 +160,21 @@ async fn secrets_are_never_logged() {
 }
 
 #[test]
+fn production_does_not_start_without_a_key_to_seal_secrets_with() {
+    let site = Site::on(Engine::Sqlite);
+    let refused = tollway(&site.folder, &["serve", "--listen", "127.0.0.1:0"], &[]).expect(1);
+    assert!(refused.errors.contains("TOLLWAY_ENCRYPTION_KEY"), "{refused:?}");
+    let short = tollway(&site.folder, &["serve"], &[("TOLLWAY_ENCRYPTION_KEY", "short")]).expect(1);
+    assert!(short.errors.contains("32 random characters") && !short.errors.contains("\"short\""), "{short:?}");
+}
+
+#[test]
 fn without_development_nothing_secret_is_printed() {
     let site = Site::on(Engine::Sqlite);
     std::fs::create_dir_all(&site.folder).expect("a temporary folder can be made");
     let mut command = Command::new(TOLLWAY);
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&site.folder).current_dir(&site.folder);
+    command.envs([ENCRYPTION_KEY]);
     let log = std::fs::File::create(site.folder.join("log.txt")).expect("a file can be made");
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server can be started");
     let deadline = 500;
