@@ -4,4 +4,5 @@ mod accounts;
 mod authorize;
 mod catalog;
 mod identity;
+mod teams;
 mod usage;
