@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use domain::ids::{Id, Kind};
 use domain::time::Timestamp;
+use providers::issuers::Issuers;
 use providers::mail::MailServer;
+use providers::oidc::Providers;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
 use storage::{Clock, Database, Entropy, StorageError};
@@ -14,7 +16,7 @@ use crate::AppError;
 use crate::accounts::AccountNames;
 use crate::gateway::Gateway;
 use crate::identity::{KeyCache, Passwords, PeopleSettings, SessionCache, SigningKeys};
-use crate::rate_limits::RateLimiter;
+use crate::rate_limits::RateLimits;
 use crate::vault::Vault;
 
 /// Cheap to clone; one a process.
@@ -24,6 +26,10 @@ pub struct App {
     pub ledger: Ledger,
     pub settings: Arc<Settings>,
     pub gateway: Arc<Gateway>,
+    /// Who people may sign in by, beside a password.
+    pub sign_in_providers: Arc<Providers>,
+    /// Whose tokens are taken where the app has a sign-in of its own.
+    pub issuers: Arc<Issuers>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) sessions: Arc<SessionCache>,
@@ -31,11 +37,11 @@ pub struct App {
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) account_names: Arc<AccountNames>,
-    pub(crate) rate_limits: Arc<RateLimiter>,
     /// Sends whenever jobs were added by a transaction of this process.
     pub(crate) jobs_added: Arc<watch::Sender<()>>,
     /// `None`: mails wait in the outbox.
     pub(crate) mail_server: Option<MailServer>,
+    pub(crate) rate_limits: Arc<RateLimits>,
 }
 
 /// What the operator has set.
@@ -100,6 +106,8 @@ impl App {
             database,
             ledger,
             gateway: Arc::default(),
+            sign_in_providers: Arc::default(),
+            issuers: Arc::default(),
             entropy,
             keys,
             sessions,
@@ -131,6 +139,27 @@ impl App {
     /// Whether mails are sent; without a server they wait in the outbox.
     pub fn sends_mail(&self) -> bool {
         self.mail_server.is_some()
+    }
+
+    /// The same application, with others that people may sign in by.
+    #[must_use]
+    pub fn with_sign_in_providers(mut self, providers: Providers) -> Self {
+        self.sign_in_providers = Arc::new(providers);
+        self
+    }
+
+    /// The same application, with issuers whose tokens are taken.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: Issuers) -> Self {
+        self.issuers = Arc::new(issuers);
+        self
+    }
+
+    /// The same application, with rate limits that are counted elsewhere.
+    #[must_use]
+    pub fn with_rate_limits(mut self, rate_limits: RateLimits) -> Self {
+        self.rate_limits = Arc::new(rate_limits);
+        self
     }
 
     pub fn clock(&self) -> &Arc<Clock> {

@@ -35,6 +35,10 @@ pub enum AppError {
     /// The password was right; what goes on at `auth/login/totp` takes the challenge.
     #[error("Enter the code of your authenticator app.")]
     SecondFactorRequired { challenge: String, expires_at: domain::time::Timestamp },
+    #[error("{name} did not sign you in. Try again.")]
+    ProviderRefused { name: String },
+    #[error("The provider does not say that your email address is verified. Verify it there first, or sign up here.")]
+    EmailNotVerifiedThere,
     #[error("The code is wrong, or it was used before. Wait for the next one.")]
     CodeWrong,
     #[error("A second factor is set up already. Take it away first.")]
@@ -106,6 +110,9 @@ pub enum AppError {
     /// Prepared by terms that the account has no more, and not applied. Use cases try again with the new ones.
     #[error("The account's plan changed in the same moment. Nothing was applied; try again.")]
     TermsChanged,
+    /// Whoever people sign in by, or whose tokens are taken, could not be asked. Why is for the log.
+    #[error("The sign-in provider cannot be reached right now. Nothing was done; try again in a moment.")]
+    SignInProviderUnavailable,
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -133,6 +140,8 @@ impl AppError {
             Self::RecentSignInRequired => "recent_sign_in_required",
             Self::SignInFailed => "sign_in_failed",
             Self::SecondFactorRequired { .. } => "totp_required",
+            Self::ProviderRefused { .. } => "provider_refused",
+            Self::EmailNotVerifiedThere => "email_not_verified_there",
             Self::CodeWrong => "code_wrong",
             Self::TotpEnabled => "totp_enabled",
             Self::PasswordWrong => "password_wrong",
@@ -165,6 +174,7 @@ impl AppError {
             Self::KeyReused { .. } => "idempotency_key_reused",
             Self::StillRunning => "idempotency_still_running",
             Self::TooLate | Self::TermsChanged => "too_late",
+            Self::SignInProviderUnavailable => "sign_in_provider_unavailable",
             Self::Storage(StorageError::Busy) => "busy",
             Self::Storage(StorageError::Unavailable(_)) => "unavailable",
             Self::Storage(StorageError::OutcomeUnknown) => "outcome_unknown",

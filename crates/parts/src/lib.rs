@@ -36,11 +36,13 @@ pub enum Install {
 
 pub const POSTGRES: &str = "PostgreSQL";
 pub const NGINX: &str = "nginx";
+pub const REDIS: &str = "Redis";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
 pub const SMTP_SERVER: &str = "the SMTP server aiosmtpd";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
+pub const OIDC_PROVIDER: &str = "an OpenID Connect provider";
 
 /// Set to `1` by `cargo xtask test --all`: a test whose part is missing fails instead of being skipped.
 pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
@@ -49,7 +51,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 7] = [
+pub static ALL: [Part; 9] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -63,6 +65,13 @@ pub static ALL: [Part; 7] = [
         needed_for: "forward authorization behind a real proxy",
         install: Install::Packages(&["nginx"]),
         locate: || locate_program("nginx"),
+    },
+    Part {
+        name: REDIS,
+        variable: "TOLLWAY_TEST_REDIS",
+        needed_for: "rate limits that several nodes share",
+        install: Install::Packages(&["redis-server"]),
+        locate: || locate_program("redis-server"),
     },
     Part {
         name: STRACE,
@@ -97,7 +106,14 @@ pub static ALL: [Part; 7] = [
         variable: "TOLLWAY_TEST_NODE_CLIENTS",
         needed_for: "model calls made as a web app makes them",
         install: Install::Node,
-        locate: locate_node_clients,
+        locate: || locate_node_package("openai"),
+    },
+    Part {
+        name: OIDC_PROVIDER,
+        variable: "TOLLWAY_TEST_OIDC_PROVIDER",
+        needed_for: "signing in by a provider that Tollway did not make",
+        install: Install::Node,
+        locate: || locate_node_package("oidc-provider"),
     },
 ];
 
@@ -135,10 +151,10 @@ pub fn node_folder() -> PathBuf {
     workspace_root().join("target/node")
 }
 
-/// The folder of the packages, once it has them and there is a Node to run them.
-fn locate_node_clients() -> Option<PathBuf> {
+/// The folder of the packages, once it has this one and there is a Node to run it.
+fn locate_node_package(name: &str) -> Option<PathBuf> {
     locate_program("node")?;
-    Some(node_folder()).filter(|folder| folder.join("node_modules/openai").is_dir())
+    Some(node_folder()).filter(|folder| folder.join("node_modules").join(name).is_dir())
 }
 
 /// The Python of the virtual environment, once it has these packages.

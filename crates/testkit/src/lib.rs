@@ -5,10 +5,12 @@
 
 pub mod auditor;
 pub mod nginx;
+pub mod oidc_provider;
 pub mod parts;
 pub mod postgres;
 pub mod proxy;
 pub mod random;
+pub mod redis;
 pub mod server;
 pub mod simulation;
 pub mod smtp;

@@ -8,7 +8,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, POSTGRES, SCHEMATHESIS, SMTP_SERVER, STRACE};
+use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, OIDC_PROVIDER, POSTGRES, REDIS, SCHEMATHESIS, SMTP_SERVER, STRACE};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -18,6 +18,11 @@ pub fn postgres() -> Option<PathBuf> {
 /// The program `nginx`. Tests that want it running take [`crate::nginx::Nginx`].
 pub fn nginx() -> Option<PathBuf> {
     part_or_skip(NGINX)
+}
+
+/// The program `redis-server`. Tests that want it running take [`crate::redis::Redis`].
+pub fn redis() -> Option<PathBuf> {
+    part_or_skip(REDIS)
 }
 
 /// The program `strace`.
@@ -43,6 +48,12 @@ pub fn smtp_server() -> Option<PathBuf> {
 /// The folder whose `node_modules` has the package `openai`, for `node`.
 pub fn node_clients() -> Option<PathBuf> {
     part_or_skip(NODE_CLIENTS)
+}
+
+/// The folder whose `node_modules` has the package `oidc-provider`, for `node`. Tests that want it running take
+/// [`crate::oidc_provider::OidcProvider`].
+pub fn oidc_provider() -> Option<PathBuf> {
+    part_or_skip(OIDC_PROVIDER)
 }
 
 /// The place of the part with this name, one of the constants of the crate `parts`. `None`: return from the test.
@@ -84,7 +95,9 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        for find in [postgres, nginx, strace, schemathesis, official_clients, smtp_server, node_clients] {
+        let parts =
+            [postgres, nginx, redis, strace, schemathesis, official_clients, smtp_server, node_clients, oidc_provider];
+        for find in parts {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());
             }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use app::gateway::Gateway;
+use app::rate_limits::RateLimits;
 use app::vault::Vault;
 use app::{App, Settings};
+use providers::issuers::Issuers;
 use providers::mail::MailServer;
+use providers::oidc::Providers;
+use providers::shared_limits::SharedLimits;
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError};
 
@@ -48,7 +52,19 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let gateway = Gateway::new(config.gateway.clone())
         .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
     let mail_server = mail_server(config)?;
-    let app = App::new(database, ledger, settings, vault).with_gateway(gateway).with_mail_server(mail_server);
+    let sign_in_providers = Providers::new(config.oidc.clone())
+        .map_err(|(name, error)| format!("The provider {name} cannot be used: {error}."))?;
+    let issuers = Issuers::new(config.issuers.clone())
+        .map_err(|(name, error)| format!("The issuer {name} cannot be used: {error}."))?;
+    let mut app = App::new(database, ledger, settings, vault)
+        .with_gateway(gateway)
+        .with_mail_server(mail_server)
+        .with_sign_in_providers(sign_in_providers)
+        .with_issuers(issuers);
+    if let Some(url) = &config.redis_url {
+        let limits = SharedLimits::new(url).map_err(|error| format!("redis_url {error}."))?;
+        app = app.with_rate_limits(RateLimits::shared(limits));
+    }
     if development {
         restore_clock(&app).await?;
     }

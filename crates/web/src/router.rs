@@ -18,7 +18,7 @@ use crate::api::accounts::{
     transfer, update,
 };
 use crate::api::auth::{
-    confirm_email, forgot_password, introspect, jwks, login, logout, refresh, register, resend_verification,
+    confirm_email, forgot_password, introspect, jwks, login, logout, oidc, refresh, register, resend_verification,
     reset_password, second_step, verify_email,
 };
 use crate::api::catalog::{config, meters, plan, plans};
@@ -30,10 +30,11 @@ use crate::api::me::{change, confirm, delete, password, sessions, show, totp};
 use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
-use crate::api::{authorize, benchmark, clock, hand_offs, invitations as taken_up, noop, subscription, users};
-use crate::pages::hand_off;
+use crate::api::{
+    authorize, benchmark, clock, hand_offs, invitations as taken_up, noop, rate_limits, subscription, users,
+};
 use crate::problem::Problem;
-use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
+use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations, pages};
 
 type Routes = OpenApiRouter<Arc<WebState>>;
 
@@ -60,6 +61,8 @@ fn signing_in() -> Routes {
         .routes(routes!(register::register))                                      // POST   /api/v1/auth/register
         .routes(routes!(login::log_in))                                           // POST   /api/v1/auth/login
         .routes(routes!(second_step::log_in_with_code))                           // POST   /api/v1/auth/login/totp
+        .routes(routes!(oidc::start))                                             // GET    /api/v1/auth/oidc/{provider}/start
+        .routes(routes!(oidc::callback))                                          // GET    /api/v1/auth/oidc/{provider}/callback
         .routes(routes!(introspect::introspect))                                  // POST   /api/v1/auth/introspect
         .routes(routes!(taken_up::show_invitation))                               // POST   /api/v1/invitations/show
         .routes(routes!(hand_offs::hand_off))                                     // POST   /api/v1/hand-offs
@@ -121,6 +124,7 @@ fn others() -> Routes {
         .routes(routes!(list_mails::list_mails))                                  // GET    /api/v1/admin/mails
         .routes(routes!(show_mail::show_mail))                                    // GET    /api/v1/admin/mails/{id}
         .routes(routes!(retry_mail::retry_mail))                                  // POST   /api/v1/admin/mails/{id}/retry
+        .routes(routes!(rate_limits::list_rate_limits, rate_limits::clear_rate_limits)) // GET DELETE /api/v1/admin/rate-limits
         .routes(routes!(clock::get_clock, clock::move_clock))                     // GET    POST   /api/v1/admin/clock
 }
 
@@ -134,11 +138,11 @@ pub fn router(state: Arc<WebState>) -> Router {
         .route("/api/openapi.json", get(move || std::future::ready(answer::ok(&description))))
         .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
         .route("/docs/style.css", get(docs_page::style))
-        .route("/hand-off", get(hand_off::arrive))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .merge(pages::routes())
         .merge(gateway::routes());
     if state.benchmark {
         routes = routes.route("/api/v1/noop", post(noop::noop)).merge(benchmark::routes());

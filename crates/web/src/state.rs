@@ -7,6 +7,7 @@ use app::App;
 use parking_lot::RwLock;
 
 use crate::Measurements;
+use crate::extract::client_address::TrustedProxies;
 
 /// Shared by all requests; one a process. Handlers take it as `State<Arc<WebState>>`.
 pub struct WebState {
@@ -15,11 +16,14 @@ pub struct WebState {
     pub readiness: Readiness,
     /// Mounts `POST /api/v1/noop`, which measures what a request costs before anything is counted.
     pub benchmark: bool,
+    /// Whose word about addresses is taken.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl WebState {
     pub fn new(app: App, measurements: Measurements) -> Self {
-        Self { app, measurements, readiness: Readiness::default(), benchmark: false }
+        let (readiness, trusted_proxies) = (Readiness::default(), TrustedProxies::default());
+        Self { app, measurements, readiness, benchmark: false, trusted_proxies }
     }
 }
 

@@ -12,6 +12,7 @@ mod set_status;
 mod update_account;
 
 pub use close_account::close_account;
+pub(crate) use create_account::insert;
 pub use create_account::{NewAccount, create_account};
 pub use get_account::get_account;
 pub use list_accounts::{AccountPage, list_accounts};

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use domain::ids::UserId;
+use domain::ids::{AccountId, UserId};
 use domain::name::Name;
+use domain::permissions::Role;
 use storage::Tx;
 use storage::records::sessions::{self, Session, SessionOf};
 use storage::records::users::{User, UserStatus};
@@ -15,11 +16,13 @@ use super::access_tokens::{self, Bearer};
 use super::session_cache::{Found, Named};
 use super::sessions::chosen_account;
 use super::settings::Unverified;
-use super::{ApiKey, KeyOwner, links, secret};
+use super::{ApiKey, ExternalIdentity, KeyOwner, is_external_token, links, secret, verify_external_token};
+use crate::accounts::{self, NewAccount};
 use crate::caller::{Person, Visiting};
-use crate::{App, AppError, Caller};
+use crate::{AccountRef, App, AppError, Caller};
 
-/// The caller that a secret belongs to: an API key, an access token or a hand-off token.
+/// The caller that a secret belongs to: an API key, an access token, a hand-off token, or a token of the app's own
+/// sign-in.
 ///
 /// # Errors
 /// [`AppError::Unauthenticated`] when nobody has it, or it is expired or revoked: which of them is not told.
@@ -85,8 +88,27 @@ async fn by_token(app: &App, token: &str) -> Result<Caller, AppError> {
             };
             Ok(Caller::Visitor(Arc::new(visiting)))
         }
+        None if is_external_token(app, token) => by_external_token(app, token).await,
         None => Err(AppError::Unauthenticated),
     }
+}
+
+/// Whoever the app has signed in itself acts for the account with that external id, which is made where there is none.
+async fn by_external_token(app: &App, token: &str) -> Result<Caller, AppError> {
+    let ExternalIdentity { external_id, email, name, .. } = verify_external_token(app, token).await?;
+    let named = AccountRef::External(external_id.clone());
+    let account = match accounts::resolve(app, &named).await? {
+        Some(account) => account,
+        None if app.settings.auto_create_accounts => {
+            let email = email.filter(|email| accounts::fields::email("email", email).is_ok());
+            let name = name.filter(|name| accounts::fields::name(name).is_ok());
+            let new = NewAccount { external_id: Some(external_id), name, email, ..NewAccount::default() };
+            accounts::insert(app, new).await?.0.id
+        }
+        None => return Err(AppError::AccountUnknown),
+    };
+    let visiting = Visiting { account, role: Role::Admin, member: None, session: None, signed_in_at: None };
+    Ok(Caller::Visitor(Arc::new(visiting)))
 }
 
 /// The caller whose browser has this cookie.
@@ -151,17 +173,13 @@ pub(super) fn may_be_signed_in(user: &User, unverified: Unverified) -> bool {
     user.status == UserStatus::Active && (user.email_verified_at.is_some() || unverified != Unverified::MayNothing)
 }
 
-/// The caller as acting for another of their accounts than the one they chose last.
+/// A person as acting for another of their accounts than the one they chose last.
 ///
 /// # Errors
-/// [`AppError::AccountUnknown`] when a person is no member of it.
-pub fn acting_for(caller: Caller, account: domain::ids::AccountId) -> Result<Caller, AppError> {
-    match caller {
-        Caller::Person(person) if person.superadmin || person.role_in(account).is_some() => {
-            Ok(Caller::Person(Arc::new(Person { account: Some(account), ..(*person).clone() })))
-        }
-        Caller::Account { account: own, .. } if own == account => Ok(caller),
-        Caller::Visitor(ref visiting) if visiting.account == account => Ok(caller),
-        _ => Err(AppError::AccountUnknown),
+/// [`AppError::AccountUnknown`] when they are no member of it.
+pub fn acting_for(person: &Person, account: AccountId) -> Result<Caller, AppError> {
+    if person.superadmin || person.role_in(account).is_some() {
+        return Ok(Caller::Person(Arc::new(Person { account: Some(account), ..person.clone() })));
     }
+    Err(AppError::AccountUnknown)
 }

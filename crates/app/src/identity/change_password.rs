@@ -3,8 +3,8 @@
 use domain::ids::UserId;
 use serde_json::json;
 use storage::Tx;
-use storage::records::one_time_tokens;
 use storage::records::users::{self, User, UserStatus};
+use storage::records::{api_keys, members, one_time_tokens};
 
 use super::by_mail::{self, Wish};
 use super::letters::Letter;
@@ -12,6 +12,7 @@ use super::links::{self, Purpose};
 use super::recent_sign_in::{must_be_recent, verify_own_password};
 use super::sessions::{self, Device};
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::{App, AppError, Caller, rate_limits};
 
 /// Changes the caller's password and ends all their other sessions. Who has none yet sets one after a recent sign-in.
@@ -50,7 +51,7 @@ pub async fn change_password(
 
 /// Asks for a link to set a new password. Answered the same for every address.
 pub async fn forgot_password(app: &App, email: &str) -> Result<(), AppError> {
-    rate_limits::hold_anyone(app, &format!("email:{}", users::key(email)), "password_reset").await?;
+    rate_limits::hold_anyone(app, "password_reset", &[Identity::SignInName(email.to_string())]).await?;
     by_mail::leave(app, Wish::ResetPassword, email).await
 }
 
@@ -70,7 +71,13 @@ pub async fn reset_password(app: &App, secret: &str, new: &str, device: &Device)
         let id = UserId::parse(&subject).ok_or(AppError::LinkInvalid)?;
         let mut user = users::lock(tx, id)?.filter(|user| is_of(user, &email)).ok_or(AppError::LinkInvalid)?;
         user.password_hash = Some(hash.clone());
-        user.email_verified_at = user.email_verified_at.or(Some(now));
+        if user.email_verified_at.is_none() {
+            // Whoever registered may have been another than who reads this address's mails.
+            for member in members::of_user(tx, id)? {
+                api_keys::revoke_of_member(tx, member.account, &id.to_string(), now)?;
+            }
+            user.email_verified_at = Some(now);
+        }
         user.updated_at = now;
         users::update(tx, &user)?;
         sessions::end_all(tx, id, now, "password_reset")?;

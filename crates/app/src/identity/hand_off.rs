@@ -85,12 +85,16 @@ fn check(asked: &Asked) -> Result<(), AppError> {
         return Err(AppError::invalid("ttl_seconds", format!("`ttl_seconds` is from {from} to {to}.")));
     }
     asked.member.as_deref().map(|member| fields::plain_text("member", member, 255)).transpose()?;
-    let path = &asked.return_to;
+    must_be_a_page("return_to", &asked.return_to)
+}
+
+/// A page of this server, and nowhere else.
+pub(super) fn must_be_a_page(field: &'static str, path: &str) -> Result<(), AppError> {
     let is_here = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
     if is_here && path.len() <= LONGEST_PATH && path.is_ascii() {
         return Ok(());
     }
-    Err(AppError::invalid("return_to", "`return_to` is a page of this server, such as /usage."))
+    Err(AppError::invalid(field, format!("`{field}` is a page of this server, such as /usage.")))
 }
 
 fn must_be_open(tx: &mut Tx<'_>, account: AccountId) -> Result<(), AppError> {

@@ -12,6 +12,7 @@ use super::passwords::Verified;
 use super::sessions::{Device, Keep, NewSession, SignedIn, chosen_account, signed_in};
 use super::settings::Unverified;
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::{App, AppError, rate_limits};
 
 /// How long the second step of a sign-in may take.
@@ -48,7 +49,7 @@ pub(super) struct Challenge {
 /// [`AppError::EmailUnverified`] only after the right password. [`AppError::RateLimited`] by address and by login.
 pub async fn log_in(app: &App, credentials: Credentials, keep: Keep, device: &Device) -> Result<LoggedIn, AppError> {
     let login = users::key(credentials.login.trim());
-    rate_limits::hold_anyone(app, &format!("login:{login}"), "login").await?;
+    rate_limits::hold_anyone(app, "login", &[Identity::SignInName(login.clone())]).await?;
     let user = find(app, login).await?;
     let may_sign_in = user.as_ref().filter(|user| user.status == UserStatus::Active);
     let hash = may_sign_in.and_then(|user| user.password_hash.as_deref());
@@ -85,7 +86,7 @@ async fn hash_again(app: &App, user: &User, password: &str) -> Result<(), AppErr
     app.database.write("hash_password_again", write).await
 }
 
-async fn challenge(app: &App, user: &User, keep: Keep) -> Result<LoggedIn, AppError> {
+pub(super) async fn challenge(app: &App, user: &User, keep: Keep) -> Result<LoggedIn, AppError> {
     let content = Challenge { cookie: keep == Keep::Cookie };
     let token = NewToken::new(app, Purpose::SecondFactor, user.id.to_string(), &content, CHALLENGE_SECONDS);
     let (challenge, expires_at) = (token.secret.clone(), token.expires_at());

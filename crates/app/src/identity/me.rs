@@ -19,6 +19,7 @@ use super::sessions::{self, Device};
 use crate::accounts::close_account::close;
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::teams::seats::SeatsChanged;
 use crate::{App, AppError, Caller, rate_limits, teams};
 
@@ -105,7 +106,7 @@ pub async fn update_profile(
         Some(email) => {
             fields::email("email", email)?;
             must_be_recent(app, caller)?;
-            rate_limits::hold_anyone(app, &person.user.to_string(), "register").await?;
+            rate_limits::hold_anyone(app, "register", &[Identity::SignInName(person.user.to_string())]).await?;
             Some(confirmation(app, person.user, email).await?)
         }
         None => None,

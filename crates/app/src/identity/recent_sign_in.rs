@@ -10,6 +10,7 @@ use super::passwords::Verified;
 use super::sessions::Device;
 use crate::audit::{self, Audited};
 use crate::caller::Person;
+use crate::rate_limits::Identity;
 use crate::{App, AppError, Caller, rate_limits};
 
 /// # Errors
@@ -46,7 +47,7 @@ pub async fn confirm_password(app: &App, caller: &Caller, password: &str, device
 /// # Errors
 /// [`AppError::PasswordWrong`] also where the user has none.
 pub(super) async fn verify_own_password(app: &App, person: &Person, password: &str) -> Result<(), AppError> {
-    rate_limits::hold_anyone(app, &person.user.to_string(), "login").await?;
+    rate_limits::hold_anyone(app, "login", &[Identity::SignInName(person.user.to_string())]).await?;
     let user = person.user;
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(users::by_id(tx, user)?) };
     let user = app.database.read("read_own_user", read).await?.ok_or(AppError::Unauthenticated)?;

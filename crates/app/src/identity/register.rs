@@ -25,6 +25,7 @@ use super::sessions::{Device, Keep, NewSession, SignedIn, signed_in};
 use super::settings::{Registration, Unverified};
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::teams::seats::SeatsChanged;
 use crate::{App, AppError, rate_limits};
 
@@ -74,7 +75,7 @@ pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &De
         return Err(AppError::RegistrationClosed);
     }
     check(app, &registrant).await?;
-    rate_limits::hold_anyone(app, &format!("email:{}", users::key(&registrant.email)), "register").await?;
+    rate_limits::hold_anyone(app, "register", &[Identity::SignInName(registrant.email.clone())]).await?;
     let password_hash = app.passwords.hash(&app.entropy, &registrant.password).await?;
     let newcomer = Newcomer::new(registrant, password_hash, device);
     if mode == Registration::Private {
@@ -204,6 +205,27 @@ impl Newcomer {
     }
 }
 
+impl Newcomer {
+    /// The user that somebody becomes, with no account yet.
+    pub fn user(&self, app: &App) -> User {
+        let now = app.now();
+        User {
+            id: app.new_id(),
+            email: self.email.clone(),
+            username: self.username.clone(),
+            name: self.name.clone(),
+            password_hash: self.password_hash.clone(),
+            email_verified_at: self.email_is_verified.then_some(now),
+            status: UserStatus::Active,
+            superadmin: false,
+            last_account: None,
+            terms: self.terms.clone().map(|version| AcceptedTerms { version, at: now }),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 fn name_of(email: &str) -> String {
     email.split('@').next().unwrap_or(email).chars().take(fields::LONGEST_NAME).collect()
 }
@@ -241,21 +263,7 @@ impl Prepared {
     }
 
     async fn without_account(app: &App, newcomer: &Newcomer, account: AccountId) -> Result<Self, AppError> {
-        let now = app.now();
-        let user = User {
-            id: app.new_id(),
-            email: newcomer.email.clone(),
-            username: newcomer.username.clone(),
-            name: newcomer.name.clone(),
-            password_hash: newcomer.password_hash.clone(),
-            email_verified_at: newcomer.email_is_verified.then_some(now),
-            status: UserStatus::Active,
-            superadmin: false,
-            last_account: Some(account),
-            terms: newcomer.terms.clone().map(|version| AcceptedTerms { version, at: now }),
-            created_at: now,
-            updated_at: now,
-        };
+        let user = User { last_account: Some(account), ..newcomer.user(app) };
         let wanted = newcomer.wanted.as_ref().and_then(|(plan, interval)| {
             Some(WantedPlan { plan: Name::new(plan), interval: Interval::parse(interval)? })
         });

@@ -8,6 +8,7 @@ use storage::records::users;
 
 use super::register::{Newcomer, Prepared, Registrant, check, taken};
 use super::sessions::{Device, Keep, NewSession, SignedIn, signed_in};
+use crate::rate_limits::Identity;
 use crate::teams::joining::Joining;
 use crate::teams::seats::{Seats, write_with_seats};
 use crate::{App, AppError, rate_limits};
@@ -32,7 +33,7 @@ pub(super) async fn register_invited(
         return Err(AppError::InvitationForOther);
     }
     check(app, &registrant).await?;
-    rate_limits::hold_anyone(app, &format!("email:{}", users::key(&registrant.email)), "register").await?;
+    rate_limits::hold_anyone(app, "register", &[Identity::SignInName(registrant.email.clone())]).await?;
     let password_hash = app.passwords.hash(&app.entropy, &registrant.password).await?;
     let newcomer = Newcomer::invited(registrant, password_hash, device);
     let prepared = Prepared::invited(app, &newcomer, invitation.account).await?;

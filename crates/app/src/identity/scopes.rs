@@ -26,8 +26,8 @@ pub const ALL: [(&str, &str); 10] = [
     (KEYS_WRITE, "list, create and revoke API keys"),
     (BILLING_WRITE, "grant plans and credits, and agree on limits of one account"),
     (CATALOG_READ, "read plans and meters"),
-    (OPERATIONS_READ, "read jobs and mails; only for service keys"),
-    (OPERATIONS_WRITE, "retry jobs and mails; only for service keys"),
+    (OPERATIONS_READ, "see jobs, mails and rate limits"),
+    (OPERATIONS_WRITE, "retry jobs and mails, and clear rate limits"),
 ];
 
 /// What a person does who does what a key needs this scope for; their role in the account decides.

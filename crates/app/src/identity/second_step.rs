@@ -14,6 +14,7 @@ use super::login::Challenge;
 use super::sessions::{Device, Keep, NewSession, SignedIn, chosen_account, signed_in};
 use super::totp::{Checked, Proof};
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::{App, AppError, rate_limits};
 
 /// Wrong codes until a challenge is over, and the password is asked for again.
@@ -81,7 +82,9 @@ async fn hold(app: &App, challenge: &str) -> Result<(), AppError> {
         Ok(one_time_tokens::get(tx, &hash, Purpose::SecondFactor.as_str(), now)?)
     };
     match app.database.read("find_challenge", read).await? {
-        Some(token) => rate_limits::hold_anyone(app, &format!("totp:{}", token.subject), "2fa").await.map(|_| ()),
+        Some(token) => rate_limits::hold_anyone(app, "2fa", &[Identity::SignInName(format!("totp:{}", token.subject))])
+            .await
+            .map(|_| ()),
         None => Err(AppError::SessionOver),
     }
 }

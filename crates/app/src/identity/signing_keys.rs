@@ -60,17 +60,10 @@ impl std::fmt::Debug for KnownKey {
 /// The key that signs now: the oldest that still does, so that a new one is known everywhere before it signs.
 pub(super) async fn current(app: &App) -> Result<(Arc<Vec<KnownKey>>, usize), AppError> {
     let keys = published(app).await?;
-    match place_of_current(&keys, app.now()) {
-        Some(place) => Ok((keys, place)),
-        None => {
-            make_due(app).await?;
-            let keys = read(app).await?;
-            let place = place_of_current(&keys, app.now());
-            place
-                .map(|place| (keys, place))
-                .ok_or_else(|| StorageError::Unavailable("no key to sign with could be made".into()).into())
-        }
-    }
+    let place = place_of_current(&keys, app.now());
+    place
+        .map(|place| (keys, place))
+        .ok_or_else(|| StorageError::Unavailable("no key to sign with could be made".into()).into())
 }
 
 fn place_of_current(keys: &[KnownKey], now: Timestamp) -> Option<usize> {
@@ -87,7 +80,18 @@ pub async fn published(app: &App) -> Result<Arc<Vec<KnownKey>>, AppError> {
             return Ok(known.keys.clone());
         }
     }
-    read(app).await
+    let keys = read(app).await?;
+    let lasting = keys.iter().map(|key| key.signs_until).max();
+    if lasting.is_none_or(|until| is_due(until, now)) {
+        make_due(app).await?;
+        return read(app).await;
+    }
+    Ok(keys)
+}
+
+/// Whether the last key signs for so short a time that the next must be known already.
+fn is_due(signs_until: Timestamp, now: Timestamp) -> bool {
+    signs_until <= now.plus_micros(AHEAD_MICROS)
 }
 
 /// The key of this name. One that is not known is looked for in the database, though not for every token that names it.
@@ -136,7 +140,7 @@ pub(crate) async fn make_due(app: &App) -> Result<(), AppError> {
         settings::lock(tx, LOCK, "")?;
         signing_keys::delete_unpublished(tx, now)?;
         let lasting = signing_keys::published(tx, now)?.iter().map(|key| key.signs_until).max();
-        if lasting.is_none_or(|until| until <= now.plus_micros(AHEAD_MICROS)) {
+        if lasting.is_none_or(|until| is_due(until, now)) {
             let mut key = key.clone();
             let begins = lasting.map_or(now, |until| until.max(now));
             key.signs_until = begins.plus_micros(SIGNS_MICROS);

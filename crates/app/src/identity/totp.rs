@@ -17,6 +17,7 @@ use super::links;
 use super::recent_sign_in::must_be_recent;
 use super::sessions::Device;
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::vault::Vault;
 use crate::{App, AppError, Caller, rate_limits};
 
@@ -91,7 +92,7 @@ pub async fn enrol_totp(app: &App, caller: &Caller) -> Result<Enrolment, AppErro
 pub async fn confirm_totp(app: &App, caller: &Caller, code: &str, device: &Device) -> Result<Vec<String>, AppError> {
     let person = caller.person()?;
     must_be_recent(app, caller)?;
-    rate_limits::hold_anyone(app, &format!("totp:{}", person.user), "2fa").await?;
+    rate_limits::hold_anyone(app, "2fa", &[Identity::SignInName(format!("totp:{}", person.user))]).await?;
     let (user, now, vault, code) = (person.user, app.now(), app.vault.clone(), code.to_owned());
     let codes = recovery_codes(&app.entropy);
     let hashes: Vec<[u8; 32]> = codes.iter().map(|code| hash_of(code)).collect();
@@ -166,7 +167,7 @@ async fn with_proof(
 ) -> Result<(), AppError> {
     let person = caller.person()?;
     must_be_recent(app, caller)?;
-    rate_limits::hold_anyone(app, &format!("totp:{}", person.user), "2fa").await?;
+    rate_limits::hold_anyone(app, "2fa", &[Identity::SignInName(format!("totp:{}", person.user))]).await?;
     let (user, checked) = (person.user, Checked::new(app, proof));
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         let person = users::by_id(tx, user)?.ok_or(AppError::Unauthenticated)?;

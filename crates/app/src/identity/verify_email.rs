@@ -10,6 +10,7 @@ use super::letters::Letter;
 use super::links::{self, NewToken, Purpose};
 use super::sessions::Device;
 use crate::audit::{self, Audited};
+use crate::rate_limits::Identity;
 use crate::{App, AppError, Caller, rate_limits};
 
 /// A new link for a user's address, and the mail that it is in. The address stands in it: a link to an address that the
@@ -49,7 +50,7 @@ pub async fn verify_email(app: &App, secret: &str, device: &Device) -> Result<Us
 /// Mails the caller a new link; those mailed before are useless from now on. Nothing to do for a verified address.
 pub async fn resend_verification(app: &App, caller: &Caller) -> Result<(), AppError> {
     let user = caller.person()?.user;
-    rate_limits::hold_anyone(app, &user.to_string(), "register").await?;
+    rate_limits::hold_anyone(app, "register", &[Identity::SignInName(user.to_string())]).await?;
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(users::by_id(tx, user)?) };
     let user = app.database.read("read_own_user", read).await?.ok_or(AppError::Unauthenticated)?;
     send_again(app, user).await
@@ -57,7 +58,7 @@ pub async fn resend_verification(app: &App, caller: &Caller) -> Result<(), AppEr
 
 /// As [`resend_verification`], for somebody who cannot sign in before: by address, and answered the same for all.
 pub async fn resend_verification_to(app: &App, email: &str) -> Result<(), AppError> {
-    rate_limits::hold_anyone(app, &format!("email:{}", users::key(email)), "register").await?;
+    rate_limits::hold_anyone(app, "register", &[Identity::SignInName(email.to_string())]).await?;
     super::by_mail::leave(app, super::by_mail::Wish::VerifyEmail, email).await
 }
 

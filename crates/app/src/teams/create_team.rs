@@ -11,6 +11,7 @@ use super::seats::SeatsChanged;
 use crate::accounts::{Account, AccountStatus, fields};
 use crate::audit::{self, Audited};
 use crate::identity::Device;
+use crate::rate_limits::Identity;
 use crate::{App, AppError, Caller, rate_limits};
 
 /// Accounts that one person may be an owner of.
@@ -33,7 +34,7 @@ pub async fn create_team(app: &App, caller: &Caller, new: NewTeam, device: &Devi
     fields::name(&new.name)?;
     new.billing_email.as_deref().map(|email| fields::email("billing_email", email)).transpose()?;
     let owner = person.user;
-    rate_limits::hold_anyone(app, &owner.to_string(), "register").await?;
+    rate_limits::hold_anyone(app, "register", &[Identity::SignInName(owner.to_string())]).await?;
     let account = account(app, new);
     let default_plan = app.plans().await?.default_plan().map(|version| version.id);
     let (subscription, seats) = (app.new_id(), SeatsChanged::new(app).await?);

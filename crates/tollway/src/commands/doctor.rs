@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use providers::secret::SecretText;
+use providers::shared_limits::SharedLimits;
 use storage::records::{api_keys, catalogs};
 use storage::{DatabaseUrl, StorageError, Tx};
+use web::extract::client_address::TrustedProxies;
 
 use crate::{Common, wiring};
 
@@ -51,6 +54,17 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
         }
         Some(_) => {}
     }
+    if config.trusted_proxies == TrustedProxies::default()
+        && config.public_url.as_ref().is_some_and(|url| is_https(url))
+    {
+        let text = "trusted_proxies is not set: behind a reverse proxy all callers seem to have its address, and share its rate limits.";
+        note(false, text.into());
+    }
+    if let Some(url) = &config.redis_url
+        && let Err(error) = reach_redis(url).await
+    {
+        note(true, format!("redis_url: {error}. Until it answers, each node counts rate limits by itself."));
+    }
     match wiring::open(&config, false).await {
         Err(error) => note(true, error),
         Ok(app) => {
@@ -81,6 +95,16 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
         }
     }
     report(&findings)
+}
+
+fn is_https(url: &str) -> bool {
+    url.starts_with("https://")
+}
+
+/// Counts one request there.
+async fn reach_redis(url: &SecretText) -> Result<(), String> {
+    let limits = SharedLimits::new(url).map_err(|error| error.to_string())?;
+    limits.connect().await.map_err(|error| error.to_string())
 }
 
 fn report(findings: &[Finding]) -> Result<ExitCode, String> {

@@ -70,19 +70,21 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     } else {
         tracing::info!(url = %app.settings.public_url, listen = %config.listen, "ready");
     }
-    serve(app, listener, (arguments.benchmark, config.shutdown_delay), stopped).await
+    serve(app, listener, (arguments.benchmark, &config), stopped).await
 }
 
 async fn serve(
     app: App,
     listener: TcpListener,
-    (benchmark, shutdown_delay): (bool, Duration),
+    (benchmark, config): (bool, &Config),
     stopped: impl Future<Output = ()>,
 ) -> Result<ExitCode, String> {
     let jobs = app::jobs::start(app.clone());
     let measurements = Measurements::install().map_err(|error| format!("Nothing can be measured: {error}"))?;
     let mut state = WebState::new(app.clone(), measurements);
     state.benchmark = benchmark;
+    state.trusted_proxies = config.trusted_proxies.clone();
+    let shutdown_delay = config.shutdown_delay;
     let readiness = state.readiness.clone();
     let stop = async move {
         stopped.await;

@@ -1,7 +1,10 @@
 //! Configuration: `tollway.toml`, then the environment, then the command line. Every mistake is told with its place.
 
+pub mod issuers;
 mod mail;
+pub mod named_tables;
 pub mod settings;
+pub mod sign_in;
 pub mod upstreams;
 
 use std::collections::BTreeMap;
@@ -12,11 +15,17 @@ use std::time::Duration;
 use app::gateway::GatewaySettings;
 use app::identity::{PasswordCost, PasswordRules, PeopleSettings, Registration, Unverified};
 use app::vault;
+use providers::issuers::IssuerSettings;
 use providers::mail::{SmtpSettings, is_sender};
+use providers::oidc::ProviderSettings;
+use providers::secret::SecretText;
+use providers::shared_limits::SharedLimits;
 use storage::DatabaseUrl;
 use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
+use web::extract::client_address::{AddressHeader, TrustedProxies};
 
+use named_tables::NamedTables;
 use settings::{Kind, SETTINGS, Setting, variable};
 use upstreams::FoundUpstreams;
 
@@ -34,7 +43,10 @@ pub struct Config {
     pub product_name: Option<String>,
     /// `None`: mails wait in the outbox.
     pub mail: Option<SmtpSettings>,
+    pub trusted_proxies: TrustedProxies,
     pub database: DatabaseUrl,
+    /// `None`: rate limits are counted in the process.
+    pub redis_url: Option<SecretText>,
     /// `None`: the starter catalog that is built in.
     pub catalog: Option<PathBuf>,
     pub auto_create_accounts: bool,
@@ -46,15 +58,51 @@ pub struct Config {
     pub shutdown_delay: Duration,
     pub ledger: LedgerSettings,
     pub gateway: GatewaySettings,
+    /// Who people may sign in by.
+    pub oidc: Vec<ProviderSettings>,
+    /// Whose tokens are taken where the app has a sign-in of its own.
+    pub issuers: Vec<IssuerSettings>,
     /// Settings that override limits of plans, by variable.
     pub limit_settings: Vec<(String, String)>,
 }
 
 /// A value and where it came from, for messages.
 #[derive(Clone, Debug)]
-struct Found {
+pub struct Found {
     text: String,
     place: String,
+}
+
+/// What was found of tables of which there may be several.
+struct FoundTables {
+    gateway: FoundUpstreams,
+    oidc: NamedTables,
+    issuers: NamedTables,
+}
+
+impl Default for FoundTables {
+    fn default() -> Self {
+        let (oidc, issuers) = (NamedTables::new(&sign_in::OIDC), NamedTables::new(&issuers::ISSUERS));
+        Self { gateway: FoundUpstreams::default(), oidc, issuers }
+    }
+}
+
+impl FoundTables {
+    /// The names of the tables that are read here.
+    const NAMES: [&str; 4] =
+        [upstreams::UPSTREAMS.table, upstreams::ALIASES, sign_in::OIDC.table, issuers::ISSUERS.table];
+
+    fn read_file(&mut self, place: (&str, &str), table: &DeTable<'_>, mistakes: &mut Vec<String>) {
+        self.gateway.read_file(place, table, mistakes);
+        self.oidc.read_file(place, table, mistakes);
+        self.issuers.read_file(place, table, mistakes);
+    }
+
+    /// Whether a variable is one of theirs.
+    fn read_variable(&mut self, name: &str, value: &str, mistakes: &mut Vec<String>) -> bool {
+        let mut tables = [&mut self.gateway.upstreams, &mut self.oidc, &mut self.issuers].into_iter();
+        tables.any(|tables| tables.read_variable(name, value, mistakes))
+    }
 }
 
 /// Where a configuration comes from.
@@ -89,11 +137,11 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
-        let mut gateway = FoundUpstreams::default();
+        let mut tables = FoundTables::default();
         if let Some((name, text)) = &sources.file {
-            read_file((name, text), (&mut found, &mut gateway), &mut mistakes);
+            read_file((name, text), (&mut found, &mut tables), &mut mistakes);
         }
-        let limit_settings = read_environment(&sources.environment, (&mut found, &mut gateway), &mut mistakes);
+        let limit_settings = read_environment(&sources.environment, (&mut found, &mut tables), &mut mistakes);
         for (setting, text) in &sources.arguments {
             found.insert(setting, Found { text: text.clone(), place: format!("--{}", setting.replace('_', "-")) });
         }
@@ -106,8 +154,13 @@ impl Config {
         }
         mail::check(&found, &mut mistakes);
         let held = found.get("gateway.held_output_tokens").and_then(|found| found.text.parse().ok());
-        let gateway = gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
-        if mistakes.is_empty() { Ok(Config { gateway, ..assemble(&found, limit_settings) }) } else { Err(mistakes) }
+        let gateway = tables.gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
+        let oidc = sign_in::settings(tables.oidc, &mut mistakes);
+        let issuers = issuers::settings(tables.issuers, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Config { gateway, oidc, issuers, ..assemble(&found, limit_settings) })
     }
 }
 
@@ -128,7 +181,9 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
         public_url: not_empty(text("public_url")),
         product_name: not_empty(text("product_name")),
         mail: mail::settings(text),
+        trusted_proxies: trusted_proxies(&text("trusted_proxies"), &text("client_address_header")),
         database,
+        redis_url: not_empty(text("redis_url")).map(SecretText::new),
         catalog: not_empty(text("catalog")).map(PathBuf::from),
         auto_create_accounts: text("auto_create_accounts") == "true",
         encryption_key: not_empty(text("encryption_key")),
@@ -146,6 +201,8 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
             ..LedgerSettings::default()
         },
         gateway: GatewaySettings::default(),
+        oidc: Vec::new(),
+        issuers: Vec::new(),
         limit_settings,
     }
 }
@@ -185,6 +242,12 @@ fn people(text: &impl Fn(&str) -> String) -> PeopleSettings {
     }
 }
 
+/// From texts that are right.
+fn trusted_proxies(networks: &str, header: &str) -> TrustedProxies {
+    let header = if header == "forwarded" { AddressHeader::Forwarded } else { AddressHeader::XForwardedFor };
+    TrustedProxies::parse(networks, header).unwrap_or_default()
+}
+
 /// Whether a text is a value of the setting's kind; says what would be.
 fn check(setting: &Setting, text: &str) -> Result<(), String> {
     let shown = if setting.secret { "the value" } else { text };
@@ -195,7 +258,11 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Text if is_key(setting) && !text.is_empty() && text.chars().count() < vault::SHORTEST_KEY => {
             Err(format!("is too short: give {} random characters or more", vault::SHORTEST_KEY))
         }
+        Kind::Text if setting.name == "redis_url" && !text.is_empty() => {
+            SharedLimits::new(&SecretText::new(text)).map(drop).map_err(|error| error.to_string())
+        }
         Kind::Text => Ok(()),
+        Kind::Networks => TrustedProxies::parse(text, AddressHeader::default()).map(drop),
         Kind::Listen => match text.parse::<SocketAddr>() {
             Ok(_) => Ok(()),
             Err(_) => Err(format!("is {shown:?}; write an address and a port, such as 127.0.0.1:8080")),
@@ -217,7 +284,7 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
 
 fn read_file(
     (name, text): (&str, &str),
-    (found, gateway): (&mut BTreeMap<&'static str, Found>, &mut FoundUpstreams),
+    (found, tables): (&mut BTreeMap<&'static str, Found>, &mut FoundTables),
     mistakes: &mut Vec<String>,
 ) {
     let table = match DeTable::parse(text) {
@@ -228,7 +295,7 @@ fn read_file(
             return;
         }
     };
-    gateway.read_file((name, text), table.get_ref(), mistakes);
+    tables.read_file((name, text), table.get_ref(), mistakes);
     read_table((name, text), "", table.get_ref(), found, mistakes);
 }
 
@@ -241,7 +308,7 @@ fn read_table(
 ) {
     for (key, value) in table.iter() {
         let name = format!("{prefix}{}", key.get_ref());
-        if matches!(name.as_str(), upstreams::UPSTREAMS | upstreams::ALIASES) {
+        if FoundTables::NAMES.contains(&name.as_str()) {
             continue;
         }
         let place = format!("{file}:{}", line_of(source, key.span().start));
@@ -268,7 +335,7 @@ fn read_table(
 
 fn read_environment(
     variables: &[(String, String)],
-    (found, gateway): (&mut BTreeMap<&'static str, Found>, &mut FoundUpstreams),
+    (found, tables): (&mut BTreeMap<&'static str, Found>, &mut FoundTables),
     mistakes: &mut Vec<String>,
 ) -> Vec<(String, String)> {
     let mut limits = Vec::new();
@@ -277,8 +344,7 @@ fn read_environment(
             limits.push((name.clone(), value.clone()));
             continue;
         }
-        if name.starts_with(upstreams::VARIABLE) {
-            gateway.read_variable(name, value, mistakes);
+        if tables.read_variable(name, value, mistakes) {
             continue;
         }
         // For the tests of the project itself.

@@ -22,6 +22,8 @@ pub enum Kind {
     Flag,
     /// A whole number between the two.
     Count(u64, u64),
+    /// Addresses and networks, separated by commas.
+    Networks,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -48,12 +50,33 @@ pub const SETTINGS: &[Setting] = &[
         help: "What the product is called in mails. Empty: `product` of the catalog.",
         secret: false,
     },
+    Setting {
+        name: "trusted_proxies",
+        kind: Kind::Networks,
+        default: "",
+        help: "Addresses and networks of your own reverse proxies, separated by commas: what they say of a caller's address is believed.",
+        secret: false,
+    },
+    Setting {
+        name: "client_address_header",
+        kind: Kind::Word(&["x-forwarded-for", "forwarded"]),
+        default: "x-forwarded-for",
+        help: "Where the trusted proxies write the address they were called from. They must write it themselves, in every request.",
+        secret: false,
+    },
     Setting { name: "data_dir", kind: Kind::Text, default: "data", help: "Folder of the SQLite file.", secret: false },
     Setting {
         name: "database",
         kind: Kind::Text,
         default: "",
         help: "`postgres://user:password@host/name`, or the path of a SQLite file. Empty: `tollway.db` in data_dir.",
+        secret: true,
+    },
+    Setting {
+        name: "redis_url",
+        kind: Kind::Text,
+        default: "",
+        help: "`redis://user:password@host:6379/0`, or `rediss://` for TLS: several nodes then share rate limits. Empty: each node counts by itself.",
         secret: true,
     },
     Setting {

@@ -9,13 +9,14 @@ use providers::model_api::Upstream;
 use providers::secret::SecretText;
 use toml::de::{DeTable, DeValue};
 
+use super::line_of;
+use super::named_tables::{Fields, NamedTables, TableKind, field, text_of_field};
 use super::settings::{Kind, Setting};
-use super::{Found, check, line_of};
 
-pub const UPSTREAMS: &str = "upstreams";
 pub const ALIASES: &str = "aliases";
-/// Variables of upstreams begin so, then come the upstream's name and the field.
-pub const VARIABLE: &str = "TOLLWAY_UPSTREAM_";
+/// `[upstreams.NAME]`
+pub const UPSTREAMS: TableKind =
+    TableKind { table: "upstreams", one: "an upstream", variable: "TOLLWAY_UPSTREAM_", fields: FIELDS };
 /// The form, the address and the prices that these names stand for.
 const KNOWN: [(&str, &str, &str); 2] =
     [("openai", "openai", "https://api.openai.com/v1"), ("anthropic", "anthropic", "https://api.anthropic.com/v1")];
@@ -41,123 +42,42 @@ pub const FIELDS: &[Setting] = &[
     field("allow_private", Kind::Flag, "false", "Whether its address may be in a private network."),
 ];
 
-const fn field(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { name, kind, default, help, secret: false }
-}
-
 /// What was found of upstreams and aliases, before it is checked.
-#[derive(Default)]
 pub(super) struct FoundUpstreams {
     /// In the order of the file, then of the environment.
-    upstreams: Vec<(String, BTreeMap<&'static str, Found>)>,
+    pub upstreams: NamedTables,
     aliases: BTreeMap<String, Name>,
+}
+
+impl Default for FoundUpstreams {
+    fn default() -> Self {
+        Self { upstreams: NamedTables::new(&UPSTREAMS), aliases: BTreeMap::new() }
+    }
 }
 
 impl FoundUpstreams {
     /// Reads the two tables of the file.
     pub fn read_file(&mut self, (file, source): (&str, &str), table: &DeTable<'_>, mistakes: &mut Vec<String>) {
-        for (key, value) in table.iter() {
-            let name = key.get_ref().to_string();
-            let place = format!("{file}:{}", line_of(source, key.span().start));
-            match (name.as_str(), value.get_ref()) {
-                (UPSTREAMS, DeValue::Table(named)) => {
-                    let mut named: Vec<_> = named.iter().collect();
-                    named.sort_by_key(|(key, _)| key.span().start);
-                    for (key, value) in named {
-                        let DeValue::Table(fields) = value.get_ref() else {
-                            mistakes
-                                .push(format!("{place}: write an upstream as a table, [upstreams.{}]", key.get_ref()));
-                            continue;
-                        };
-                        self.read_upstream((file, source), key.get_ref(), fields, mistakes);
-                    }
-                }
-                (ALIASES, DeValue::Table(named)) => {
-                    for (alias, value) in named.iter() {
-                        match value.get_ref() {
-                            DeValue::String(model) => {
-                                self.aliases.insert(alias.get_ref().to_string(), Name::new(model));
-                            }
-                            _ => mistakes
-                                .push(format!("{place}: the alias {} must name a model, as text", alias.get_ref())),
-                        }
-                    }
-                }
-                (UPSTREAMS | ALIASES, _) => mistakes.push(format!("{place}: {name} must be a table")),
-                _ => {}
-            }
-        }
-    }
-
-    fn read_upstream(
-        &mut self,
-        (file, source): (&str, &str),
-        name: &str,
-        table: &DeTable<'_>,
-        mistakes: &mut Vec<String>,
-    ) {
-        let mut found = BTreeMap::new();
-        for (key, value) in table.iter() {
-            let place = format!("{file}:{}", line_of(source, key.span().start));
-            let Some(field) = FIELDS.iter().find(|field| field.name == key.get_ref()) else {
-                let known: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
-                mistakes.push(format!("{place}: an upstream has no {}; known are {}", key.get_ref(), known.join(", ")));
-                continue;
-            };
-            match text_of(value.get_ref()) {
-                Some(text) => drop(found.insert(field.name, Found { text, place })),
-                None => mistakes
-                    .push(format!("{place}: {} must be text, a number, true or false, or a list of texts", field.name)),
-            }
-        }
-        self.upstreams.push((name.to_owned(), found));
-    }
-
-    /// Takes a variable of the environment, which wins over the file and may name a new upstream.
-    pub fn read_variable(&mut self, variable: &str, value: &str, mistakes: &mut Vec<String>) {
-        let rest = variable.strip_prefix(VARIABLE).unwrap_or_default();
-        let (rest, value) = match rest.strip_suffix("_KEY_FILE") {
-            None => (rest.to_owned(), value.to_owned()),
-            Some(name) => match std::fs::read_to_string(value) {
-                Ok(text) => (format!("{name}_KEY"), text.trim_end().to_owned()),
-                Err(error) => return mistakes.push(format!("{variable}: {value}: {error}")),
-            },
+        self.upstreams.read_file((file, source), table, mistakes);
+        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == ALIASES) else { return };
+        let place = format!("{file}:{}", line_of(source, key.span().start));
+        let DeValue::Table(named) = value.get_ref() else {
+            return mistakes.push(format!("{place}: {ALIASES} must be a table"));
         };
-        let named = FIELDS.iter().filter_map(|field| {
-            let name = rest.strip_suffix(&format!("_{}", field.name.to_ascii_uppercase()))?;
-            (!name.is_empty()).then_some((name, field))
-        });
-        // `queue_seconds` ends in nothing that is a field of its own, but the longest ending is meant all the same.
-        let Some((name, field)) = named.max_by_key(|(_, field)| field.name.len()) else {
-            return mistakes
-                .push(format!("{variable}: no field of an upstream has this name. See `tollway config reference`."));
-        };
-        let found = Found { text: value, place: variable.to_owned() };
-        let is_meant = |upstream: &&mut (String, _)| upstream.0.to_ascii_uppercase().replace('-', "_") == name;
-        match self.upstreams.iter_mut().find(is_meant) {
-            Some((_, fields)) => drop(fields.insert(field.name, found)),
-            None => {
-                let name = name.to_ascii_lowercase().replace('_', "-");
-                self.upstreams.push((name, BTreeMap::from([(field.name, found)])));
+        for (alias, value) in named.iter() {
+            match value.get_ref() {
+                DeValue::String(model) => {
+                    self.aliases.insert(alias.get_ref().to_string(), Name::new(model));
+                }
+                _ => mistakes.push(format!("{place}: the alias {} must name a model, as text", alias.get_ref())),
             }
         }
     }
 
     /// Checks everything and builds the settings.
     pub fn settings(self, held_output_tokens: u64, mistakes: &mut Vec<String>) -> GatewaySettings {
-        for (_, fields) in &self.upstreams {
-            for (name, found) in fields {
-                if let Some(field) = FIELDS.iter().find(|field| field.name == *name)
-                    && let Err(wrong) = check(field, &found.text)
-                {
-                    mistakes.push(format!("{}: {name} {wrong}", found.place));
-                }
-            }
-        }
-        if !mistakes.is_empty() {
-            return GatewaySettings::default();
-        }
-        let upstreams: Vec<_> = self.upstreams.into_iter().map(|(name, fields)| upstream(name, &fields)).collect();
+        let Some(upstreams) = self.upstreams.checked(mistakes) else { return GatewaySettings::default() };
+        let upstreams: Vec<_> = upstreams.into_iter().map(|(name, fields)| upstream(name, &fields)).collect();
         for settings in upstreams.iter().filter(|settings| settings.upstream.base_url.is_empty()) {
             mistakes.push(format!("upstreams.{}: url is missing; write where its API is", settings.upstream.name));
         }
@@ -166,20 +86,16 @@ impl FoundUpstreams {
 }
 
 /// Settings of one upstream whose fields are right.
-fn upstream(name: String, fields: &BTreeMap<&'static str, Found>) -> UpstreamSettings {
+fn upstream(name: String, fields: &Fields) -> UpstreamSettings {
     let known = KNOWN.iter().find(|(known, _, _)| *known == name);
     let text = |field: &str| -> String {
         let default = match (field, known) {
             ("kind", Some((_, kind, _))) => kind,
             ("url", Some((_, _, url))) => url,
             ("provider", _) => name.as_str(),
-            _ => FIELDS.iter().find(|known| known.name == field).map_or("", |known| known.default),
+            _ => "",
         };
-        fields
-            .get(field)
-            .map(|found| found.text.clone())
-            .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| default.into())
+        text_of_field(FIELDS, fields, field, default)
     };
     let count = |field: &str| text(field).parse().unwrap_or(0u64);
     let seconds = |field: &str| Duration::from_secs(count(field));
@@ -201,25 +117,6 @@ fn upstream(name: String, fields: &BTreeMap<&'static str, Found>) -> UpstreamSet
             allow_private: text("allow_private") == "true",
             name: name.clone(),
         },
-    }
-}
-
-fn text_of(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Boolean(flag) => Some(flag.to_string()),
-        DeValue::Integer(number) => Some(number.as_str().replace('_', "")),
-        DeValue::Array(items) => {
-            let texts: Option<Vec<String>> = items
-                .iter()
-                .map(|item| match item.get_ref() {
-                    DeValue::String(text) => Some(text.to_string()),
-                    _ => None,
-                })
-                .collect();
-            texts.map(|texts| texts.join(","))
-        }
-        _ => None,
     }
 }
 

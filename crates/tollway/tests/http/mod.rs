@@ -4,5 +4,6 @@ mod accounts;
 mod authorize;
 mod catalog;
 mod identity;
+mod rate_limits;
 mod teams;
 mod usage;

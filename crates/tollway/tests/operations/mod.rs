@@ -4,5 +4,6 @@ mod durability;
 mod health;
 mod life;
 mod proxies;
+mod shared_limits;
 mod specification;
 mod synced;

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod mails;
 pub mod me;
 pub mod noop;
+pub mod rate_limits;
 pub mod shapes;
 pub mod subscription;
 pub mod usage;

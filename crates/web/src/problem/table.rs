@@ -41,6 +41,8 @@ pub const TABLE: &[Entry] = &[
     entry_of("recent_sign_in_required", 403, "Recent sign-in required"),
     entry_of("sign_in_failed", 401, "Sign-in failed"),
     entry_of("totp_required", 401, "Second factor required"),
+    entry_of("provider_refused", 401, "Not signed in by the provider"),
+    entry_of("email_not_verified_there", 403, "Email not verified by the provider"),
     entry_of("code_wrong", 403, "Code wrong"),
     entry_of("totp_enabled", 409, "Second factor set up"),
     entry_of("password_wrong", 403, "Password wrong"),
@@ -94,6 +96,7 @@ pub const TABLE: &[Entry] = &[
         "The server has more work waiting than it takes on. Nothing was done; try again in a moment.",
     ),
     later("too_late", 503, "Server busy", 1),
+    later("sign_in_provider_unavailable", 503, "Sign-in provider not available", 5),
     ours(
         later("unavailable", 503, "Database not available", 5),
         "The database is not available right now. Nothing was done; try again in a moment.",
@@ -162,6 +165,8 @@ mod tests {
             (AppError::RecentSignInRequired, 403),
             (AppError::SignInFailed, 401),
             (AppError::SecondFactorRequired { challenge: "x".into(), expires_at: Timestamp::EPOCH }, 401),
+            (AppError::ProviderRefused { name: "X".into() }, 401),
+            (AppError::EmailNotVerifiedThere, 403),
             (AppError::CodeWrong, 403),
             (AppError::TotpEnabled, 409),
             (AppError::PasswordWrong, 403),
@@ -184,6 +189,7 @@ mod tests {
             (AppError::KeyReused { event: None }, 422),
             (AppError::StillRunning, 409),
             (AppError::TooLate, 503),
+            (AppError::SignInProviderUnavailable, 503),
         ];
         cases.extend(others.into_iter().map(|(error, status)| (error.into(), status)));
         let edges = [

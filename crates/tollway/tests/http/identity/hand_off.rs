@@ -24,7 +24,7 @@ async fn a_token_acts_for_one_account_until_it_expires() {
         assert_problem(&by_token("GET", &format!("/api/v1/usage?account={other}")).await, 404, "account_unknown");
         assert_problem(&by_token("GET", "/api/v1/me").await, 403, "sign_in_required");
         assert_problem(&by_token("GET", "/api/v1/admin/users").await, 403, "service_key_required");
-        assert_problem(&by_token("POST", "/api/v1/usage/events").await, 403, "key_required");
+        assert_problem(&by_token("POST", "/api/v1/usage/reservations").await, 403, "key_required");
         server.advance(130).await;
         assert_problem(&by_token("GET", "/api/v1/usage").await, 401, "unauthenticated");
     })

@@ -6,6 +6,7 @@ pub mod introspect;
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod oidc;
 pub mod refresh;
 pub mod register;
 pub mod resend_verification;
@@ -14,7 +15,8 @@ pub mod second_step;
 pub mod verify_email;
 
 use app::identity::{Keep, SignedIn, User};
-use app::{App, AppError, rate_limits};
+use app::rate_limits::{self, Identity};
+use app::{App, AppError};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::ids::{AccountId, SessionId, UserId};
@@ -28,7 +30,7 @@ use crate::extract::fields::Text;
 /// A password on its way in. What it must be like is told by the rules, not here.
 pub type PasswordText = Text<1, 1024>;
 /// A secret out of a link, a refresh token, a challenge.
-pub type SecretText = Text<1, 512>;
+pub type SecretText = Text<1, 4096>;
 
 /// How a client keeps its session going.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -132,5 +134,7 @@ pub fn signed_in(app: &App, status: StatusCode, signed_in: SignedIn) -> Response
 
 /// Holds the address that a request comes from to the rate of a scope.
 pub async fn hold_address(app: &App, device: &app::identity::Device, scope: &str) -> Result<(), AppError> {
-    rate_limits::hold_anyone(app, &format!("address:{}", device.address), scope).await.map(|_| ())
+    let address = device.address.parse().map(Identity::Address);
+    let address = address.unwrap_or_else(|_| Identity::SignInName(device.address.clone()));
+    rate_limits::hold_anyone(app, scope, &[address]).await.map(|_| ())
 }
