@@ -134,11 +134,10 @@ mod tests {
         assert_eq!(entry("never heard of").code, "internal");
     }
 
-    #[test]
-    fn every_error_has_its_own_line() {
+    fn refusals() -> Vec<(Failure, u16)> {
         let name = || Name::new("x");
         let event = EventId::from_own(AccountId::from_bits(0), 0);
-        let refusals = [
+        [
             (Refusal::MeterUnknown(name()), 422),
             (Refusal::NegativeQuantity(name()), 422),
             (Refusal::NotALevel(name()), 422),
@@ -151,10 +150,14 @@ mod tests {
             (Refusal::NotReversible, 409),
             (Refusal::TooOld, 422),
             (Refusal::InTheFuture, 422),
-        ];
-        let mut cases: Vec<(Failure, u16)> =
-            refusals.into_iter().map(|(refusal, status)| (AppError::from(refusal).into(), status)).collect();
-        let others = [
+        ]
+        .into_iter()
+        .map(|(refusal, status)| (AppError::from(refusal).into(), status))
+        .collect()
+    }
+
+    fn errors() -> Vec<(Failure, u16)> {
+        [
             (AppError::Unauthenticated, 401),
             (AppError::ServiceKeyRequired, 403),
             (AppError::InsufficientScope { scope: "usage:read" }, 403),
@@ -185,14 +188,19 @@ mod tests {
             (AppError::invalid("a", "b"), 422),
             (AppError::NotFailed { what: "job" }, 409),
             (AppError::Taken { field: "a", value: "b".into() }, 409),
-            (AppError::ModelUnknown(name()), 422),
+            (AppError::ModelUnknown(Name::new("x")), 422),
             (AppError::KeyReused { event: None }, 422),
             (AppError::StillRunning, 409),
             (AppError::TooLate, 503),
             (AppError::SignInProviderUnavailable, 503),
-        ];
-        cases.extend(others.into_iter().map(|(error, status)| (error.into(), status)));
-        let edges = [
+        ]
+        .into_iter()
+        .map(|(error, status)| (error.into(), status))
+        .collect()
+    }
+
+    fn edges() -> Vec<(Failure, u16)> {
+        [
             (EdgeError::MalformedJson("x".into()), 400),
             (EdgeError::BodyTooLarge { limit: 1 }, 413),
             (EdgeError::BodyTooSlow, 408),
@@ -205,9 +213,15 @@ mod tests {
             (EdgeError::MethodNotAllowed { method: "PUT".into() }, 405),
             (EdgeError::TookTooLong, 503),
             (EdgeError::Panicked, 500),
-        ];
-        cases.extend(edges.into_iter().map(|(error, status)| (error.into(), status)));
-        for (failure, status) in cases {
+        ]
+        .into_iter()
+        .map(|(error, status)| (error.into(), status))
+        .collect()
+    }
+
+    #[test]
+    fn every_error_has_its_own_line() {
+        for (failure, status) in refusals().into_iter().chain(errors()).chain(edges()) {
             assert_eq!(entry(failure.code()).code, failure.code());
             assert_eq!(failure.status().as_u16(), status, "{failure:?}");
             let sentence = failure.to_string();
