@@ -27,6 +27,10 @@ impl Audited {
         let address = device.map(|device| device.address.clone()).filter(|address| !address.is_empty());
         Self { id: app.new_id(), at: app.now(), action, address }
     }
+
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
 }
 
 /// Writes the event. `actor` and `resource` are ids.

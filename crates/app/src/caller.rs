@@ -204,7 +204,9 @@ impl Person {
         self.memberships.iter().find(|(of, _)| *of == account).map(|(_, role)| *role)
     }
 
-    fn must_be_verified_for(&self, app: &App, action: Action) -> Result<(), AppError> {
+    /// # Errors
+    /// [`AppError::EmailUnverified`] where people whose address is not verified may not do this.
+    pub(crate) fn must_be_verified_for(&self, app: &App, action: Action) -> Result<(), AppError> {
         let only_looks = matches!(action, Action::SeeAccount | Action::SeeUsage | Action::SeeMembers | Action::Leave);
         let needs_it = app.settings.people.unverified != Unverified::MayUse && !only_looks;
         if needs_it && !self.verified { Err(AppError::EmailUnverified) } else { Ok(()) }

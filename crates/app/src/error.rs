@@ -55,6 +55,14 @@ pub enum AppError {
     EmailTaken,
     #[error("An account needs an owner: make another member the owner first.")]
     LastOwner,
+    #[error("You own {most} accounts already; close one, or make somebody else the owner of one.")]
+    TooManyAccounts { most: i64 },
+    #[error("Somebody with this address belongs to the account already.")]
+    AlreadyMember,
+    #[error("This invitation was sent to another address. Sign in with that one, or ask to be invited by yours.")]
+    InvitationForOther,
+    #[error("This invitation is not open any more. Invite the address again.")]
+    InvitationOver,
     #[error("This key lacks the scope {scope}.")]
     InsufficientScope { scope: &'static str },
     #[error("No account of this name exists, or this key may not act for it.")]
@@ -142,6 +150,10 @@ impl AppError {
             Self::RegistrationClosed => "registration_closed",
             Self::EmailTaken => "email_taken",
             Self::LastOwner => "last_owner",
+            Self::TooManyAccounts { .. } => "too_many_accounts",
+            Self::AlreadyMember => "already_member",
+            Self::InvitationForOther => "invitation_for_other",
+            Self::InvitationOver => "invitation_over",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::AccountUnknown => "account_unknown",
             Self::AccountNotNamed => "account_not_named",

@@ -22,6 +22,7 @@ pub mod metering;
 pub mod rate_limits;
 #[cfg(test)]
 mod stage;
+pub mod teams;
 pub mod vault;
 pub mod webhooks;
 

@@ -111,6 +111,18 @@ mod tests {
         assert_eq!(actions.len(), TABLE.len());
     }
 
+    /// The documents tell developers the same, in the same words.
+    #[test]
+    fn the_documents_have_the_same_table() {
+        let documents = include_str!("../../../docs/people.md");
+        let yes = |role: Role, lowest: Role| if role >= lowest { " yes |" } else { " |" };
+        let rows = TABLE.map(|(_, lowest, does)| {
+            let columns: String = Role::ALL.map(|role| yes(role, lowest)).concat();
+            format!("| {does} |{columns}\n")
+        });
+        assert!(documents.contains(&rows.concat()), "docs/people.md lacks these rows:\n{}", rows.concat());
+    }
+
     #[test]
     fn roles_read_back() {
         assert!(Role::ALL.iter().all(|role| Role::parse(role.as_str()) == Some(*role)));

@@ -13,7 +13,10 @@ use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, R
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use crate::api::accounts::{create, credits, get as get_one, grant, list, overrides, status, update};
+use crate::api::accounts::{
+    audit_events, close, create, credits, get as get_one, grant, invitations, list, member, members, overrides, status,
+    transfer, update,
+};
 use crate::api::auth::{
     confirm_email, forgot_password, introspect, jwks, login, logout, oidc, refresh, register, resend_verification,
     reset_password, second_step, verify_email,
@@ -28,7 +31,9 @@ use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
 use crate::api::webhooks::{deliveries, endpoints};
-use crate::api::{authorize, benchmark, clock, hand_offs, noop, rate_limits, subscription, users};
+use crate::api::{
+    authorize, benchmark, clock, hand_offs, invitations as taken_up, noop, rate_limits, subscription, users,
+};
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations, pages};
 
@@ -60,6 +65,7 @@ fn signing_in() -> Routes {
         .routes(routes!(oidc::start))                                             // GET    /api/v1/auth/oidc/{provider}/start
         .routes(routes!(oidc::callback))                                          // GET    /api/v1/auth/oidc/{provider}/callback
         .routes(routes!(introspect::introspect))                                  // POST   /api/v1/auth/introspect
+        .routes(routes!(taken_up::show_invitation))                               // POST   /api/v1/invitations/show
         .routes(routes!(hand_offs::hand_off))                                     // POST   /api/v1/hand-offs
         .routes(routes!(refresh::refresh))                                        // POST   /api/v1/auth/refresh
         .routes(routes!(logout::log_out))                                         // POST   /api/v1/auth/logout
@@ -78,7 +84,15 @@ fn others() -> Routes {
         .routes(routes!(event::get_event))                                        // GET    /api/v1/usage/events/{id}
         .routes(routes!(reverse::reverse))                                        // POST   /api/v1/usage/events/{id}/reverse
         .routes(routes!(create::create_account, list::list_accounts))             // POST   GET    /api/v1/accounts
-        .routes(routes!(get_one::get_account, update::update_account))            // GET    PATCH  /api/v1/accounts/{id}
+        .routes(routes!(get_one::get_account, update::update_account, close::close_account)) // GET PATCH DELETE /api/v1/accounts/{id}
+        .routes(routes!(members::list_members))                                   // GET    /api/v1/accounts/{id}/members
+        .routes(routes!(member::add_member, member::change_role, member::remove_member)) // PUT PATCH DELETE /api/v1/accounts/{id}/members/{user}
+        .routes(routes!(transfer::transfer_account))                              // POST   /api/v1/accounts/{id}/transfer
+        .routes(routes!(invitations::invite, invitations::list_invitations))      // POST   GET    /api/v1/accounts/{id}/invitations
+        .routes(routes!(invitations::withdraw_invitation))                        // DELETE /api/v1/accounts/{id}/invitations/{invitation}
+        .routes(routes!(invitations::resend_invitation))                          // POST   /api/v1/accounts/{id}/invitations/{invitation}/resend
+        .routes(routes!(taken_up::accept_invitation))                             // POST   /api/v1/invitations/accept
+        .routes(routes!(audit_events::list_audit_events))                         // GET    /api/v1/accounts/{id}/audit-events
         .routes(routes!(status::set_status))                                      // PUT    /api/v1/accounts/{id}/status
         .routes(routes!(grant::grant_plan, grant::end_grant))                     // PUT    DELETE /api/v1/accounts/{id}/grant
         .routes(routes!(overrides::put_overrides, overrides::get_overrides))      // PUT    GET    /api/v1/accounts/{id}/overrides

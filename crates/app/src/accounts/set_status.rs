@@ -19,6 +19,9 @@ pub async fn set_status(
     let now = app.now();
     let write = move |tx: &mut Tx<'_>| -> Result<Account, AppError> {
         let mut account = accounts::lock(tx, id)?.ok_or(AppError::AccountUnknown)?;
+        if account.status == AccountStatus::Closed {
+            return Err(AppError::invalid("status", "This account is closed for ever; make another one."));
+        }
         if account.status != status {
             account.status = status;
             account.updated_at = now;

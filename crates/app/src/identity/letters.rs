@@ -2,6 +2,7 @@
 //! configured, whatever address a request came by.
 
 use domain::ids::AccountId;
+use storage::records::invitations::Invitation;
 use storage::records::users::User;
 use storage::{StorageError, Tx};
 
@@ -67,6 +68,26 @@ impl Letter {
 
     pub fn account_deleted(app: &App, name: &str, to: &str) -> Self {
         Self::new(app, to, None, Mail::AccountDeleted { name: name.to_owned() })
+    }
+}
+
+impl Letter {
+    /// To whoever is invited; the account's name is put in by [`Letter::about`].
+    pub fn invitation(app: &App, invitation: &Invitation, inviter: String, secret: &str) -> Self {
+        let link = Link { url: app.settings.link("invitation", secret), good_until: Some(invitation.expires_at) };
+        let role = invitation.role.to_string();
+        let content = Mail::Invitation { account_name: String::new(), inviter, role, link };
+        Self::new(app, &invitation.email, Some(invitation.account), content)
+    }
+
+    /// The same with the name that the account has in this transaction.
+    #[must_use]
+    pub fn about(&self, name: &str) -> Self {
+        let mut letter = self.clone();
+        if let Mail::Invitation { account_name, .. } = &mut letter.0.content {
+            name.clone_into(account_name);
+        }
+        letter
     }
 }
 

@@ -5,21 +5,23 @@ use domain::name::Name;
 use domain::permissions::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use storage::records::accounts::{self, Account, AccountStatus};
+use storage::Tx;
+use storage::records::accounts::{self, Account};
 use storage::records::members::{self, Member};
 use storage::records::subscriptions::{self, Status};
 use storage::records::users::{self, AcceptedTerms, User, UserStatus};
-use storage::records::{api_keys, one_time_tokens, wanted_plans};
-use storage::{StorageError, Tx};
+use storage::records::{one_time_tokens, wanted_plans};
 
 use super::letters::Letter;
 use super::links::{self, NewToken, Purpose};
 use super::recent_sign_in::must_be_recent;
 use super::sessions::{self, Device};
+use crate::accounts::close_account::close;
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
 use crate::rate_limits::Identity;
-use crate::{App, AppError, Caller, rate_limits};
+use crate::teams::seats::SeatsChanged;
+use crate::{App, AppError, Caller, rate_limits, teams};
 
 /// What a person sees of themselves.
 pub struct Profile {
@@ -183,11 +185,12 @@ pub async fn delete_me(app: &App, caller: &Caller, device: &Device) -> Result<()
     must_be_recent(app, caller)?;
     let (id, now) = (person.user, app.now());
     let event = Audited::new(app, "user.deleted", Some(device));
-    let prepared = app.clone();
+    let (prepared, seats) = (app.clone(), SeatsChanged::new(app).await?);
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         let mut user = users::lock(tx, id)?.ok_or(AppError::Unauthenticated)?;
-        for member in members::of_user(tx, id)? {
-            leave(tx, &member, now)?;
+        for (place, member) in members::of_user(tx, id)?.iter().enumerate() {
+            leave(tx, member, now)?;
+            seats.note(tx, member.account, place)?;
         }
         Letter::account_deleted(&prepared, &user.name, &user.email).insert(tx)?;
         user.status = UserStatus::Deleted;
@@ -206,28 +209,12 @@ pub async fn delete_me(app: &App, caller: &Caller, device: &Device) -> Result<()
     app.database.write("delete_user", write).await
 }
 
+/// The account's row is held, so that of two owners who leave at the same moment one stays.
 fn leave(tx: &mut Tx<'_>, leaving: &Member, now: domain::time::Timestamp) -> Result<(), AppError> {
-    let others = members::of_account(tx, leaving.account)?;
-    let mut others = others.iter().filter(|member| member.user != leaving.user).peekable();
-    if others.peek().is_none() {
-        return Ok(close_account(tx, leaving.account, now)?);
+    accounts::lock(tx, leaving.account)?;
+    if members::count(tx, leaving.account)? == 1 {
+        return Ok(close(tx, leaving.account, now)?);
     }
-    if leaving.role == Role::Owner && !others.any(|member| member.role == Role::Owner) {
-        return Err(AppError::LastOwner);
-    }
-    api_keys::revoke_of_member(tx, leaving.account, &leaving.user.to_string(), now)?;
-    members::delete(tx, leaving.account, leaving.user)?;
-    Ok(())
-}
-
-/// Closes an account for ever: nothing more is used, its keys are revoked, and nobody belongs to it any more.
-pub(crate) fn close_account(tx: &mut Tx<'_>, id: AccountId, now: domain::time::Timestamp) -> Result<(), StorageError> {
-    if let Some(mut account) = accounts::lock(tx, id)? {
-        account.status = AccountStatus::Closed;
-        account.updated_at = now;
-        accounts::update(tx, &account)?;
-        accounts::raise_epoch(tx, id)?;
-    }
-    api_keys::revoke_of_account(tx, id, now)?;
-    members::delete_of_account(tx, id)
+    teams::must_keep_owner(tx, leaving)?;
+    Ok(teams::leave(tx, leaving, now)?)
 }

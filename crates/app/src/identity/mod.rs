@@ -23,6 +23,7 @@ mod password_rules;
 mod passwords;
 mod recent_sign_in;
 pub(crate) mod register;
+mod register_invited;
 mod revoke_key;
 pub mod scopes;
 mod second_step;
@@ -35,6 +36,9 @@ pub mod signing_keys;
 mod totp;
 mod users;
 mod verify_email;
+
+pub(crate) use letters::Letter;
+pub(crate) use links::{Purpose, hash as hash_of_secret};
 
 pub use access_tokens::AccessToken;
 pub use authenticate::{acting_for, authenticate, authenticate_cookie};
@@ -91,6 +95,11 @@ fn must_manage_keys(caller: &Caller) -> Result<(), AppError> {
         }
         _ => caller.must_have_scope(scopes::KEYS_WRITE),
     }
+}
+
+/// A secret for a link, good for nothing before its hash is kept.
+pub(crate) fn new_secret(app: &App) -> String {
+    links::secret(&app.entropy)
 }
 
 /// Whose keys are meant, when this caller may manage them.

@@ -20,11 +20,13 @@ use storage::{StorageError, Tx};
 
 use super::letters::Letter;
 use super::links::NewToken;
+use super::register_invited::register_invited;
 use super::sessions::{Device, Keep, NewSession, SignedIn, signed_in};
 use super::settings::{Registration, Unverified};
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
 use crate::rate_limits::Identity;
+use crate::teams::seats::SeatsChanged;
 use crate::{App, AppError, rate_limits};
 
 const USERNAME_LENGTHS: std::ops::RangeInclusive<usize> = 3..=32;
@@ -45,6 +47,8 @@ pub struct Registrant {
     pub wanted: Option<(Name, Interval)>,
     /// The version of the terms that they accepted.
     pub terms: Option<String>,
+    /// The secret of the link that they were invited by; then the address may be left empty.
+    pub invitation: Option<String>,
 }
 
 /// What came of a registration.
@@ -62,6 +66,10 @@ pub enum Registered {
 /// [`AppError::EmailTaken`] in instant mode, [`AppError::Taken`] for a username, [`AppError::RegistrationClosed`], and
 /// what is wrong with a field.
 pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &Device) -> Result<Registered, AppError> {
+    if let Some(secret) = registrant.invitation.clone() {
+        let signed_in = register_invited(app, registrant, &secret, (keep, device)).await?;
+        return Ok(Registered::SignedIn(Box::new(signed_in)));
+    }
     let mode = app.settings.people.registration;
     if mode == Registration::Closed {
         return Err(AppError::RegistrationClosed);
@@ -76,7 +84,7 @@ pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &De
     }
     let may_sign_in = app.settings.people.unverified != Unverified::MayNothing;
     let prepared = Prepared::new(app, &newcomer).await?;
-    let (user, account) = (prepared.user.clone(), prepared.account.id);
+    let (user, account) = (prepared.user.clone(), prepared.account);
     let session = NewSession::new(app, SessionOf::User(user.id), "password".into(), device, keep);
     let begun = session.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
@@ -94,14 +102,14 @@ pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &De
 }
 
 /// Which of the two unique values is in the way.
-fn taken(tx: &mut Tx<'_>, user: &User) -> Result<AppError, StorageError> {
+pub(super) fn taken(tx: &mut Tx<'_>, user: &User) -> Result<AppError, StorageError> {
     if users::by_email(tx, &user.email)?.is_some() {
         return Ok(AppError::EmailTaken);
     }
     Ok(AppError::Taken { field: "username", value: user.username.clone().unwrap_or_default() })
 }
 
-async fn check(app: &App, registrant: &Registrant) -> Result<(), AppError> {
+pub(super) async fn check(app: &App, registrant: &Registrant) -> Result<(), AppError> {
     fields::email("email", &registrant.email)?;
     registrant.name.as_deref().map(fields::name).transpose()?;
     registrant.username.as_deref().map(username).transpose()?;
@@ -175,6 +183,11 @@ impl Newcomer {
         }
     }
 
+    /// Somebody who follows a link that was mailed to their address.
+    pub fn invited(registrant: Registrant, password_hash: String, device: &Device) -> Self {
+        Self { email_is_verified: true, ..Self::new(registrant, password_hash, device) }
+    }
+
     /// Somebody whose address another provider has verified, and who has no password here.
     pub fn by_provider(email: String, name: Option<String>, device: &Device) -> Self {
         let name = name.filter(|name| fields::name(name).is_ok()).unwrap_or_else(|| name_of(&email));
@@ -221,7 +234,10 @@ fn name_of(email: &str) -> String {
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub user: User,
-    pub account: Account,
+    /// The account that the user acts for first.
+    pub account: AccountId,
+    /// `None`: somebody who was invited, and joins another account.
+    personal: Option<(Account, SeatsChanged)>,
     subscription: domain::ids::SubscriptionId,
     default_plan: Option<domain::ids::PlanVersionId>,
     wanted: Option<WantedPlan>,
@@ -231,15 +247,30 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub async fn new(app: &App, newcomer: &Newcomer) -> Result<Self, AppError> {
-        let account_id: AccountId = app.new_id();
-        let user = User { last_account: Some(account_id), ..newcomer.user(app) };
-        let account = personal_account(account_id, &user);
+        let account: AccountId = app.new_id();
+        let mut prepared = Self::without_account(app, newcomer, account).await?;
+        prepared.personal = Some((personal_account(account, &prepared.user), SeatsChanged::new(app).await?));
+        Ok(prepared)
+    }
+
+    /// Somebody who joins this account, which is then the first they act for.
+    pub async fn invited(app: &App, newcomer: &Newcomer, account: AccountId) -> Result<Self, AppError> {
+        let mut prepared = Self::without_account(app, newcomer, account).await?;
+        if app.settings.people.personal_account_for_invited {
+            prepared.personal = Some((personal_account(app.new_id(), &prepared.user), SeatsChanged::new(app).await?));
+        }
+        Ok(prepared)
+    }
+
+    async fn without_account(app: &App, newcomer: &Newcomer, account: AccountId) -> Result<Self, AppError> {
+        let user = User { last_account: Some(account), ..newcomer.user(app) };
         let wanted = newcomer.wanted.as_ref().and_then(|(plan, interval)| {
             Some(WantedPlan { plan: Name::new(plan), interval: Interval::parse(interval)? })
         });
         let verification = (!newcomer.email_is_verified).then(|| super::verify_email::verification(app, &user));
         Ok(Self {
             account,
+            personal: None,
             subscription: app.new_id(),
             default_plan: app.plans().await?.default_plan().map(|version| version.id),
             wanted,
@@ -255,17 +286,21 @@ impl Prepared {
             return Ok(false);
         }
         let now = self.user.created_at;
-        accounts::insert(tx, &self.account, self.subscription, self.default_plan)?;
-        let owner = Member { account: self.account.id, user: self.user.id, role: Role::Owner, joined_at: now };
-        members::insert(tx, &owner)?;
-        if let Some(wanted) = &self.wanted {
-            wanted_plans::put(tx, self.account.id, wanted, now)?;
+        if let Some((account, seats)) = &self.personal {
+            accounts::insert(tx, account, self.subscription, self.default_plan)?;
+            let owner = Member { account: account.id, user: self.user.id, role: Role::Owner, joined_at: now };
+            members::insert(tx, &owner)?;
+            seats.note(tx, account.id, 0)?;
+            if let Some(wanted) = &self.wanted {
+                wanted_plans::put(tx, account.id, wanted, now)?;
+            }
         }
         if let Some((token, letter)) = &self.verification {
             token.insert(tx)?;
             letter.insert(tx)?;
         }
-        audit::note(tx, &self.event, Some(self.account.id), self.user.id, self.user.id, json!({}))?;
+        let own = self.personal.as_ref().map(|(account, _)| account.id);
+        audit::note(tx, &self.event, own, self.user.id, self.user.id, json!({}))?;
         Ok(true)
     }
 }

@@ -12,6 +12,7 @@ use storage::{StorageError, Tx};
 use crate::identity::{by_mail, register};
 use crate::mail::send_mail;
 use crate::metering::warn_of_usage;
+use crate::teams::seats;
 use crate::{App, AppError, webhooks};
 
 /// One kind of job, by the name that its rows have.
@@ -73,6 +74,16 @@ pub(crate) const KINDS: &[JobKind] = &[
         back_off: BackOff { first: Duration::from_secs(10), most: Duration::from_secs(28_800) },
         run: |app, job| Box::pin(async move { webhooks::deliver(&app, &job).await }),
         failed: webhooks::note_failure,
+        is_done_by: |_| true,
+    },
+    JobKind {
+        name: seats::COUNT_SEATS,
+        at_once: 4,
+        deadline: Duration::from_secs(30),
+        attempts: 16,
+        back_off: BackOff { first: Duration::from_secs(1), most: Duration::from_secs(3_600) },
+        run: |app, job| Box::pin(async move { seats::count_seats(&app, &job).await }),
+        failed: nothing_to_note,
         is_done_by: |_| true,
     },
     JobKind {

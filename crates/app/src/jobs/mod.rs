@@ -26,7 +26,7 @@ pub use storage::records::jobs::{Job, JobState};
 use kinds::KINDS;
 use runner::Runner;
 
-use crate::{App, AppError, billing, gateway, idempotency, identity, mail, webhooks};
+use crate::{App, AppError, billing, gateway, idempotency, identity, mail, teams, webhooks};
 
 /// How often it is looked whether a duty has its turn.
 const PULSE: Duration = Duration::from_secs(1);
@@ -42,10 +42,11 @@ enum Duty {
     KeepSessions,
     MakeSigningKeys,
     DeleteOldMessages,
+    ExpireInvitations,
 }
 
 impl Duty {
-    const ALL: [Duty; 9] = [
+    const ALL: [Duty; 10] = [
         Duty::EndDueGrants,
         Duty::SettleExpired,
         Duty::NoteLastUse,
@@ -55,6 +56,7 @@ impl Duty {
         Duty::KeepSessions,
         Duty::MakeSigningKeys,
         Duty::DeleteOldMessages,
+        Duty::ExpireInvitations,
     ];
 
     fn name(self) -> &'static str {
@@ -68,12 +70,13 @@ impl Duty {
             Duty::KeepSessions => "keep_sessions",
             Duty::MakeSigningKeys => "make_signing_keys",
             Duty::DeleteOldMessages => "delete_old_messages",
+            Duty::ExpireInvitations => "expire_invitations",
         }
     }
 
     fn every(self) -> Duration {
         Duration::from_secs(match self {
-            Duty::EndDueGrants => 5,
+            Duty::EndDueGrants | Duty::ExpireInvitations => 5,
             Duty::SettleExpired => 2,
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
@@ -97,6 +100,7 @@ impl Duty {
                 mail::delete_old(app).await?;
                 webhooks::delete_old(app).await
             }
+            Duty::ExpireInvitations => teams::expire_invitations::expire_invitations(app).await,
         }
     }
 }

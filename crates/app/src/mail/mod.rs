@@ -76,7 +76,7 @@ fn job_of(mail: MailId) -> JobId {
 }
 
 /// What the product is called: as the operator says, else as the catalog does.
-async fn product_name(app: &App) -> Result<String, AppError> {
+pub(crate) async fn product_name(app: &App) -> Result<String, AppError> {
     match &app.settings.product_name {
         Some(name) => Ok(name.clone()),
         None => Ok(app.plans().await?.catalog.product.clone()),

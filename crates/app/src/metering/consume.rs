@@ -163,7 +163,7 @@ pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: impl Iterator<I
 }
 
 /// A denial with the plan that would fit.
-pub(super) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial) -> AppError {
+pub(crate) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial) -> AppError {
     if let Some(limit) = &denial.limit {
         metrics::counter!("tollway_decisions_total", "outcome" => "denied", "meter" => limit.meter.to_string())
             .increment(1);

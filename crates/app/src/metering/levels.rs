@@ -1,6 +1,10 @@
 //! Sets levels (storage, seats) to what was observed.
 
+use domain::ids::AccountId;
 use domain::ledger::Action;
+use domain::name::Name;
+use domain::quantity::Quantity;
+use domain::time::Timestamp;
 
 use super::consume::{account_to_count, submit, terms};
 use super::work::Asked;
@@ -17,4 +21,18 @@ pub async fn set_levels(app: &App, caller: &Caller, account: &AccountRef, work: 
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
     let prepared = asked.prepare(&work, Action::SetLevel, None)?;
     submit(app, &terms, prepared).await
+}
+
+/// Sets one meter to what the server itself has observed.
+pub(crate) async fn set_observed_level(
+    app: &App,
+    account: AccountId,
+    level: (Name, Quantity),
+    observed_at: Timestamp,
+) -> Result<(), AppError> {
+    let (terms, plans) = (terms(app, account).await?, app.plans().await?);
+    let work = Work { usage: vec![level], occurred_at: Some(observed_at), ..Work::default() };
+    let asked = Asked { app, caller: None, account, terms: &terms, plans };
+    let prepared = asked.prepare(&work, Action::SetLevel, None)?;
+    submit(app, &terms, prepared).await.map(|_| ())
 }

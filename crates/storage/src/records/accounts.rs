@@ -26,8 +26,10 @@ const BEFORE: &str = "SELECT id, external_id, name, email, billing_email, metada
 /// A first command may have made the ledger's row before the account was there to see.
 const RAISE_EPOCH: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at) VALUES ($1, 1, 0) \
     ON CONFLICT (account_id) DO UPDATE SET entitlement_epoch = ledger_accounts.entitlement_epoch + 1";
+const EPOCH: &str = "SELECT entitlement_epoch FROM ledger_accounts WHERE account_id = $1";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, BY_ID, BY_EXTERNAL_ID, LOCK, UPDATE, NEWEST, BEFORE, RAISE_EPOCH];
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT, BY_ID, BY_EXTERNAL_ID, LOCK, UPDATE, NEWEST, BEFORE, RAISE_EPOCH, EPOCH];
 
 /// A customer, as the product sees it: a person or a company with a plan.
 #[derive(Clone, PartialEq, Debug)]
@@ -157,6 +159,11 @@ pub fn raise_epoch(tx: &mut Tx<'_>, account: AccountId) -> Result<(), StorageErr
     tx.execute(RAISE_EPOCH, &[account.into()])?;
     tx.note_account_changed(account);
     Ok(())
+}
+
+/// What the account's terms are known by: those that were read at another epoch may be old.
+pub fn epoch(tx: &mut Tx<'_>, account: AccountId) -> Result<i64, StorageError> {
+    tx.query_optional(EPOCH, &[account.into()])?.map_or(Ok(0), |row| row.integer("entitlement_epoch"))
 }
 
 fn decode(row: &Row) -> Result<Account, StorageError> {

@@ -10,11 +10,14 @@ use crate::{StorageError, Tx};
 const INSERT: &str = "INSERT INTO audit_events (id, account_id, actor, action, resource, metadata, address, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const OF_ACCOUNT: &str = "SELECT id, account_id, actor, action, resource, metadata, address, created_at \
-    FROM audit_events WHERE account_id = $1 ORDER BY id DESC LIMIT $2";
-const OF_ACCOUNT_BEFORE: &str = "SELECT id, account_id, actor, action, resource, metadata, address, created_at \
     FROM audit_events WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+const OF_ACCOUNT_AND_ACTION: &str = "SELECT id, account_id, actor, action, resource, metadata, address, created_at \
+    FROM audit_events WHERE account_id = $1 AND id < $2 AND action = $4 ORDER BY id DESC LIMIT $3";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, OF_ACCOUNT, OF_ACCOUNT_BEFORE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, OF_ACCOUNT, OF_ACCOUNT_AND_ACTION];
+
+/// Comes after every id.
+const BEHIND_ALL: &str = "aud_~";
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct AuditEvent {
@@ -45,17 +48,22 @@ pub fn insert(tx: &mut Tx<'_>, event: &AuditEvent) -> Result<(), StorageError> {
     tx.execute(INSERT, &values).map(|_| ())
 }
 
-/// The newest first, from the one made before `before`.
+/// The newest first, from the one made before `before`; only those of an action, where one is named.
 pub fn of_account(
     tx: &mut Tx<'_>,
     account: AccountId,
+    action: Option<&str>,
     before: Option<AuditEventId>,
     limit: u32,
 ) -> Result<Vec<AuditEvent>, StorageError> {
-    let limit = Value::from(i64::from(limit));
-    let rows = match before {
-        None => tx.query(OF_ACCOUNT, &[account.into(), limit])?,
-        Some(before) => tx.query(OF_ACCOUNT_BEFORE, &[account.into(), before.into(), limit])?,
+    let before = before.map_or_else(|| BEHIND_ALL.into(), Value::from);
+    let mut values: Vec<Value> = vec![account.into(), before, i64::from(limit).into()];
+    let rows = match action {
+        None => tx.query(OF_ACCOUNT, &values)?,
+        Some(action) => {
+            values.push(action.into());
+            tx.query(OF_ACCOUNT_AND_ACTION, &values)?
+        }
     };
     rows.iter().map(decode).collect()
 }

@@ -7,6 +7,7 @@ pub mod authenticators;
 pub mod catalogs;
 pub mod idempotent_answers;
 pub mod identities;
+pub mod invitations;
 pub mod jobs;
 pub mod mails;
 pub mod members;
@@ -30,6 +31,7 @@ pub fn statements() -> Vec<&'static str> {
         catalogs::STATEMENTS,
         idempotent_answers::STATEMENTS,
         identities::STATEMENTS,
+        invitations::STATEMENTS,
         jobs::STATEMENTS,
         mails::STATEMENTS,
         members::STATEMENTS,

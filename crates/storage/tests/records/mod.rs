@@ -3,6 +3,7 @@
 mod accounts;
 mod api_keys;
 mod idempotent_answers;
+mod invitations;
 mod jobs;
 mod mails;
 mod settings;

@@ -8,6 +8,7 @@ use storage::records::{api_keys, catalogs};
 use storage::{DatabaseUrl, StorageError, Tx};
 use web::extract::client_address::TrustedProxies;
 
+use crate::config::Config;
 use crate::{Common, wiring};
 
 struct Finding {
@@ -65,36 +66,34 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
     {
         note(true, format!("redis_url: {error}. Until it answers, each node counts rate limits by itself."));
     }
-    match wiring::open(&config, false).await {
-        Err(error) => note(true, error),
-        Ok(app) => {
-            let read = |tx: &mut Tx<'_>| Ok::<_, StorageError>((catalogs::latest(tx)?, api_keys::has_service_key(tx)?));
-            match app.database.read("doctor", read).await {
-                Err(error) => note(true, error.to_string()),
-                Ok((catalog, has_key)) => {
-                    match catalog {
-                        None => note(
-                            true,
-                            "No catalog is in force; the first `tollway serve` applies the configured one.".into(),
-                        ),
-                        Some(catalog) if catalog.catalog.default_plan.is_none() => {
-                            note(
-                                false,
-                                "The catalog names no default plan: customers without a plan are denied everything."
-                                    .into(),
-                            );
-                        }
-                        Some(_) => {}
-                    }
-                    if !has_key {
-                        note(true, "There is no service key; make one with `tollway keys create`.".into());
-                    }
-                }
-            }
-            app.database.close().await;
-        }
-    }
+    findings.extend(look_into_database(&config).await);
     report(&findings)
+}
+
+/// What is missing where everything is kept.
+async fn look_into_database(config: &Config) -> Vec<Finding> {
+    let finding = |stops: bool, text: &str| Finding { stops, text: text.to_owned() };
+    let app = match wiring::open(config, false).await {
+        Ok(app) => app,
+        Err(error) => return vec![Finding { stops: true, text: error }],
+    };
+    let read = |tx: &mut Tx<'_>| Ok::<_, StorageError>((catalogs::latest(tx)?, api_keys::has_service_key(tx)?));
+    let found = app.database.read("doctor", read).await;
+    app.database.close().await;
+    let (catalog, has_key) = match found {
+        Ok(found) => found,
+        Err(error) => return vec![Finding { stops: true, text: error.to_string() }],
+    };
+    let about_catalog = match catalog {
+        None => Some(finding(true, "No catalog is in force; the first `tollway serve` applies the configured one.")),
+        Some(catalog) if catalog.catalog.default_plan.is_none() => {
+            let text = "The catalog names no default plan: customers without a plan are denied everything.";
+            Some(finding(false, text))
+        }
+        Some(_) => None,
+    };
+    let no_key = || finding(true, "There is no service key; make one with `tollway keys create`.");
+    about_catalog.into_iter().chain((!has_key).then(no_key)).collect()
 }
 
 fn is_https(url: &str) -> bool {

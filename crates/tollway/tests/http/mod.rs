@@ -5,5 +5,6 @@ mod authorize;
 mod catalog;
 mod identity;
 mod rate_limits;
+mod teams;
 mod usage;
 mod webhooks;

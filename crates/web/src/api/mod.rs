@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod clock;
 pub mod entitlements;
 pub mod hand_offs;
+pub mod invitations;
 pub mod jobs;
 pub mod keys;
 pub mod mails;

@@ -4,7 +4,8 @@ use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use domain::ids::{
-    AccountId, EventId, JobId, KeyId, MailId, ReservationId, SessionId, UserId, WebhookDeliveryId, WebhookEndpointId,
+    AccountId, EventId, InvitationId, JobId, KeyId, MailId, ReservationId, SessionId, UserId, WebhookDeliveryId,
+    WebhookEndpointId,
 };
 use domain::ledger::Refusal;
 use domain::name::Name;
@@ -95,6 +96,16 @@ impl Named for UserId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "user", name: shown(text) }
+    }
+}
+
+impl Named for InvitationId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "invitation", name: shown(text) }
     }
 }
 

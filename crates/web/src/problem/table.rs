@@ -51,6 +51,10 @@ pub const TABLE: &[Entry] = &[
     entry_of("registration_closed", 403, "Registration closed"),
     entry_of("email_taken", 409, "Email taken"),
     entry_of("last_owner", 409, "Last owner"),
+    entry_of("too_many_accounts", 409, "Too many accounts"),
+    entry_of("already_member", 409, "Member already"),
+    entry_of("invitation_for_other", 403, "Invitation for somebody else"),
+    entry_of("invitation_over", 409, "Invitation over"),
     entry_of("cross_site", 403, "Request from another site"),
     entry_of("account_unknown", 404, "Account unknown"),
     entry_of("account_not_named", 400, "Account not named"),
@@ -130,11 +134,10 @@ mod tests {
         assert_eq!(entry("never heard of").code, "internal");
     }
 
-    #[test]
-    fn every_error_has_its_own_line() {
+    fn refusals() -> Vec<(Failure, u16)> {
         let name = || Name::new("x");
         let event = EventId::from_own(AccountId::from_bits(0), 0);
-        let refusals = [
+        [
             (Refusal::MeterUnknown(name()), 422),
             (Refusal::NegativeQuantity(name()), 422),
             (Refusal::NotALevel(name()), 422),
@@ -147,10 +150,14 @@ mod tests {
             (Refusal::NotReversible, 409),
             (Refusal::TooOld, 422),
             (Refusal::InTheFuture, 422),
-        ];
-        let mut cases: Vec<(Failure, u16)> =
-            refusals.into_iter().map(|(refusal, status)| (AppError::from(refusal).into(), status)).collect();
-        let others = [
+        ]
+        .into_iter()
+        .map(|(refusal, status)| (AppError::from(refusal).into(), status))
+        .collect()
+    }
+
+    fn errors() -> Vec<(Failure, u16)> {
+        [
             (AppError::Unauthenticated, 401),
             (AppError::ServiceKeyRequired, 403),
             (AppError::InsufficientScope { scope: "usage:read" }, 403),
@@ -171,20 +178,29 @@ mod tests {
             (AppError::RegistrationClosed, 403),
             (AppError::EmailTaken, 409),
             (AppError::LastOwner, 409),
+            (AppError::TooManyAccounts { most: 20 }, 409),
+            (AppError::AlreadyMember, 409),
+            (AppError::InvitationForOther, 403),
+            (AppError::InvitationOver, 409),
             (AppError::AccountUnknown, 404),
             (AppError::AccountNotNamed, 400),
             (AppError::NotFound { what: "plan", name: "x".into() }, 404),
             (AppError::invalid("a", "b"), 422),
             (AppError::NotFailed { what: "job" }, 409),
             (AppError::Taken { field: "a", value: "b".into() }, 409),
-            (AppError::ModelUnknown(name()), 422),
+            (AppError::ModelUnknown(Name::new("x")), 422),
             (AppError::KeyReused { event: None }, 422),
             (AppError::StillRunning, 409),
             (AppError::TooLate, 503),
             (AppError::SignInProviderUnavailable, 503),
-        ];
-        cases.extend(others.into_iter().map(|(error, status)| (error.into(), status)));
-        let edges = [
+        ]
+        .into_iter()
+        .map(|(error, status)| (error.into(), status))
+        .collect()
+    }
+
+    fn edges() -> Vec<(Failure, u16)> {
+        [
             (EdgeError::MalformedJson("x".into()), 400),
             (EdgeError::BodyTooLarge { limit: 1 }, 413),
             (EdgeError::BodyTooSlow, 408),
@@ -197,9 +213,15 @@ mod tests {
             (EdgeError::MethodNotAllowed { method: "PUT".into() }, 405),
             (EdgeError::TookTooLong, 503),
             (EdgeError::Panicked, 500),
-        ];
-        cases.extend(edges.into_iter().map(|(error, status)| (error.into(), status)));
-        for (failure, status) in cases {
+        ]
+        .into_iter()
+        .map(|(error, status)| (error.into(), status))
+        .collect()
+    }
+
+    #[test]
+    fn every_error_has_its_own_line() {
+        for (failure, status) in refusals().into_iter().chain(errors()).chain(edges()) {
             assert_eq!(entry(failure.code()).code, failure.code());
             assert_eq!(failure.status().as_u16(), status, "{failure:?}");
             let sentence = failure.to_string();

@@ -1,6 +1,9 @@
 //! `POST accounts`: makes an account, or answers the one that has the external id.
 
-use app::accounts::{self, NewAccount};
+use app::accounts::{self, Account, NewAccount};
+use app::identity::Device;
+use app::teams::{self, NewTeam};
+use app::{App, AppError, Caller};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,7 +14,7 @@ use super::AccountShape;
 use crate::answer;
 use crate::api::Shared;
 use crate::extract::fields::{Metadata, Text};
-use crate::extract::{Authenticated, JsonBody};
+use crate::extract::{Authenticated, FromDevice, JsonBody};
 use crate::problem::{Failure, Problems};
 
 /// At least an `external_id`, a `name` or an `email`.
@@ -34,7 +37,8 @@ pub struct NewAccountBody {
 
 /// Make an account
 ///
-/// On the default plan. 200 with the same account, unchanged, when one has the external id already. For service keys.
+/// On the default plan. By a service key; 200 with the same account, unchanged, when one has the external id already. By a
+/// signed-in person: a further account, with a `name` and perhaps a `billing_email`, that the person is the owner of.
 #[utoipa::path(
     post,
     path = "/api/v1/accounts",
@@ -45,8 +49,13 @@ pub struct NewAccountBody {
 pub async fn create_account(
     State(state): Shared,
     Authenticated(caller): Authenticated,
+    FromDevice(device): FromDevice,
     JsonBody(body): JsonBody<NewAccountBody>,
 ) -> Result<Response, Failure> {
+    if caller.person().is_ok() && caller.must_operate().is_err() {
+        let account = create_team(&state.app, &caller, body, &device).await?;
+        return Ok(answer::json(StatusCode::CREATED, &AccountShape::from(account)));
+    }
     let new = NewAccount {
         external_id: body.external_id.map(|text| text.0),
         name: body.name.map(|text| text.0),
@@ -57,4 +66,19 @@ pub async fn create_account(
     let (account, is_new) = accounts::create_account(&state.app, &caller, new).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(answer::json(status, &AccountShape::from(account)))
+}
+
+/// What people say of an account that they make; the rest is the app's to say.
+async fn create_team(app: &App, caller: &Caller, body: NewAccountBody, device: &Device) -> Result<Account, AppError> {
+    let others = [
+        ("external_id", body.external_id.is_some()),
+        ("email", body.email.is_some()),
+        ("metadata", body.metadata.is_some()),
+    ];
+    if let Some((field, _)) = others.iter().find(|(_, is_given)| *is_given) {
+        return Err(AppError::invalid(*field, format!("`{field}` is set by the app's backend alone.")));
+    }
+    let name = body.name.ok_or_else(|| AppError::invalid("name", "`name` is missing."))?.0;
+    let new = NewTeam { name, billing_email: body.billing_email.map(|text| text.0) };
+    teams::create_team(app, caller, new, device).await
 }

@@ -1,12 +1,18 @@
-//! Accounts: making, finding and changing them, and what an operator gives or agrees with one.
+//! Accounts: making, finding and changing them, their people, and what an operator gives or agrees with one.
 
+pub mod audit_events;
+pub mod close;
 pub mod create;
 pub mod credits;
 pub mod get;
 pub mod grant;
+pub mod invitations;
 pub mod list;
+pub mod member;
+pub mod members;
 pub mod overrides;
 pub mod status;
+pub mod transfer;
 pub mod update;
 
 use app::accounts::Account;
@@ -30,7 +36,7 @@ pub struct AccountShape {
     billing_email: Option<String>,
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
-    /// `active` or `suspended`.
+    /// `active`, `suspended` or `closed`.
     #[schema(example = "active")]
     status: &'static str,
     created_at: Time,

@@ -9,7 +9,7 @@ use domain::catalog::Interval;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{KeepBy, PasswordText, SignedInShape, hold_address, signed_in};
+use super::{KeepBy, PasswordText, SecretText, SignedInShape, hold_address, signed_in};
 use crate::answer;
 use crate::api::Shared;
 use crate::extract::fields::{Text, Word};
@@ -20,8 +20,9 @@ use crate::problem::{Failure, Problems};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
+    /// May be left out with an `invitation`, which knows it.
     #[schema(inline, example = "ada@example.com")]
-    email: Text<1, 254>,
+    email: Option<Text<1, 254>>,
     #[schema(inline, example = "violet-harbour-9-lantern")]
     password: PasswordText,
     /// Left out: what stands before the `@`.
@@ -38,6 +39,9 @@ pub struct RegisterBody {
     /// The version of your terms that they accepted.
     #[schema(inline)]
     terms: Option<Text<1, 100>>,
+    /// `token` of an invitation's link: joins the account that invited.
+    #[schema(inline)]
+    invitation: Option<SecretText>,
     #[serde(default)]
     #[schema(inline)]
     keep: KeepBy,
@@ -76,6 +80,9 @@ pub(super) fn told_by_mail(detail: &'static str) -> Response {
 /// Signs in at once, and mails a link that verifies the address. Where the server is set to private registration, every
 /// address is answered 202 and a mail tells the rest. A plan that costs something is remembered for checkout; until it is
 /// paid the account is on the default plan.
+///
+/// By an invitation: the address is verified, the account is the one that invited, and it is possible where registration is
+/// closed.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/register",
@@ -103,13 +110,19 @@ pub async fn register(
             );
         }
     };
+    let email = match (body.email, &body.invitation) {
+        (Some(email), _) => email.0,
+        (None, Some(_)) => String::new(),
+        (None, None) => return Err(AppError::invalid("email", "`email` is missing.").into()),
+    };
     let registrant = Registrant {
-        email: body.email.0,
+        email,
         password: body.password.0,
         name: body.name.map(|text| text.0),
         username: body.username.map(|text| text.0),
         wanted,
         terms: body.terms.map(|text| text.0),
+        invitation: body.invitation.map(|text| text.0),
     };
     Ok(match identity::register(&state.app, registrant, body.keep.into(), &device).await? {
         Registered::SignedIn(done) => signed_in(&state.app, StatusCode::CREATED, *done),
