@@ -1,5 +1,6 @@
 //! People: signing up, in and out, what mails lead back to, second factors, and what tokens are good for.
 
+mod by_provider;
 mod hand_off;
 mod keys;
 mod passwords;
