@@ -2,6 +2,7 @@
 
 mod by_provider;
 mod hand_off;
+mod kept_sign_in;
 mod keys;
 mod passwords;
 mod profile;
