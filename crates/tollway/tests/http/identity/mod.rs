@@ -11,3 +11,4 @@ mod second_factor;
 mod sessions;
 mod sign_in;
 mod tokens;
+mod without_others;
