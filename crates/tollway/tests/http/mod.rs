@@ -1,6 +1,7 @@
 //! The API, one folder an area, as the app's backend sees it.
 
 mod accounts;
+mod addresses;
 mod authorize;
 mod catalog;
 mod identity;
