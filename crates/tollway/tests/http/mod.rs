@@ -6,4 +6,5 @@ mod authorize;
 mod catalog;
 mod identity;
 mod rate_limits;
+mod strangers;
 mod usage;
