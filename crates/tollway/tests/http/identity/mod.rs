@@ -4,6 +4,7 @@ mod by_provider;
 mod hand_off;
 mod kept_sign_in;
 mod keys;
+mod other_services;
 mod passwords;
 mod profile;
 mod registration;
