@@ -12,7 +12,7 @@ import jwt
 ISSUER = os.environ["TOLLWAY_ISSUER"].rstrip("/")  # The public URL of your Tollway.
 AUDIENCE = os.environ.get("TOLLWAY_AUDIENCE", ISSUER)  # Its setting token_audience, if you have set it.
 
-# Keeps the keys for an hour. A token by a key that is not among them has them asked for again.
+# Keeps the keys for an hour. A token by a key that is not among them has them asked for again, twice a minute at most.
 keys = jwt.PyJWKClient(f"{ISSUER}/.well-known/jwks.json", lifespan=3600, timeout=5)
 
 

@@ -11,9 +11,10 @@ use crate::stage::{PASSWORD, Person, Site};
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/verify-access-token/verify.py");
 const DAY: i64 = 86_400;
 
-/// Runs the example with its clock so many seconds ahead, as the server's is.
+/// Runs the example with its clock so many seconds ahead, as the server's is, and without the half minute that passes
+/// before keys are asked for again.
 const WITH_CLOCK_AHEAD: &str = r#"
-import datetime, runpy, sys, jwt.api_jwt
+import datetime, functools, runpy, sys, jwt.api_jwt
 ahead = datetime.timedelta(seconds=int(sys.argv[2]))
 class Ahead(datetime.datetime):
     @classmethod
@@ -21,6 +22,8 @@ class Ahead(datetime.datetime):
         return datetime.datetime.now(tz) + ahead
 if ahead:
     jwt.api_jwt.datetime = Ahead
+asks = jwt.PyJWKClient.__init__
+jwt.PyJWKClient.__init__ = functools.partialmethod(asks, cooldown_duration=0)
 runpy.run_path(sys.argv[1], run_name="__main__")
 "#;
 
