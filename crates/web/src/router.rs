@@ -28,9 +28,8 @@ use crate::api::usage::{
     adjust, analytics, check, commit, consume, event, levels, now, record, release, reserve, reverse,
 };
 use crate::api::{authorize, benchmark, clock, hand_offs, noop, rate_limits, subscription, users};
-use crate::pages::hand_off;
 use crate::problem::Problem;
-use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations};
+use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations, pages};
 
 type Routes = OpenApiRouter<Arc<WebState>>;
 
@@ -125,11 +124,11 @@ pub fn router(state: Arc<WebState>) -> Router {
         .route("/api/openapi.json", get(move || std::future::ready(answer::ok(&description))))
         .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
         .route("/docs/style.css", get(docs_page::style))
-        .route("/hand-off", get(hand_off::arrive))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .merge(pages::routes())
         .merge(gateway::routes());
     if state.benchmark {
         routes = routes.route("/api/v1/noop", post(noop::noop)).merge(benchmark::routes());

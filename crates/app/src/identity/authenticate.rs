@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::ids::UserId;
+use domain::ids::{AccountId, UserId};
 use domain::name::Name;
 use domain::permissions::Role;
 use storage::Tx;
@@ -173,17 +173,13 @@ pub(super) fn may_be_signed_in(user: &User, unverified: Unverified) -> bool {
     user.status == UserStatus::Active && (user.email_verified_at.is_some() || unverified != Unverified::MayNothing)
 }
 
-/// The caller as acting for another of their accounts than the one they chose last.
+/// A person as acting for another of their accounts than the one they chose last.
 ///
 /// # Errors
-/// [`AppError::AccountUnknown`] when a person is no member of it.
-pub fn acting_for(caller: Caller, account: domain::ids::AccountId) -> Result<Caller, AppError> {
-    match caller {
-        Caller::Person(person) if person.superadmin || person.role_in(account).is_some() => {
-            Ok(Caller::Person(Arc::new(Person { account: Some(account), ..(*person).clone() })))
-        }
-        Caller::Account { account: own, .. } if own == account => Ok(caller),
-        Caller::Visitor(ref visiting) if visiting.account == account => Ok(caller),
-        _ => Err(AppError::AccountUnknown),
+/// [`AppError::AccountUnknown`] when they are no member of it.
+pub fn acting_for(person: &Person, account: AccountId) -> Result<Caller, AppError> {
+    if person.superadmin || person.role_in(account).is_some() {
+        return Ok(Caller::Person(Arc::new(Person { account: Some(account), ..person.clone() })));
     }
+    Err(AppError::AccountUnknown)
 }

@@ -3,8 +3,8 @@
 use domain::ids::UserId;
 use serde_json::json;
 use storage::Tx;
-use storage::records::one_time_tokens;
 use storage::records::users::{self, User, UserStatus};
+use storage::records::{api_keys, members, one_time_tokens};
 
 use super::by_mail::{self, Wish};
 use super::letters::Letter;
@@ -71,7 +71,13 @@ pub async fn reset_password(app: &App, secret: &str, new: &str, device: &Device)
         let id = UserId::parse(&subject).ok_or(AppError::LinkInvalid)?;
         let mut user = users::lock(tx, id)?.filter(|user| is_of(user, &email)).ok_or(AppError::LinkInvalid)?;
         user.password_hash = Some(hash.clone());
-        user.email_verified_at = user.email_verified_at.or(Some(now));
+        if user.email_verified_at.is_none() {
+            // Whoever registered may have been another than who reads this address's mails.
+            for member in members::of_user(tx, id)? {
+                api_keys::revoke_of_member(tx, member.account, &id.to_string(), now)?;
+            }
+            user.email_verified_at = Some(now);
+        }
         user.updated_at = now;
         users::update(tx, &user)?;
         sessions::end_all(tx, id, now, "password_reset")?;

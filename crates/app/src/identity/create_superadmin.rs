@@ -4,7 +4,7 @@ use serde_json::json;
 use storage::Tx;
 use storage::records::users::{self, User, UserStatus};
 
-use super::register::{Newcomer, Prepared};
+use super::register::Newcomer;
 use super::sessions::Device;
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
@@ -26,13 +26,12 @@ pub async fn create_superadmin(
         None => None,
     };
     let newcomer = Newcomer::by_provider(email.to_owned(), name.map(str::to_owned), &Device::default());
-    let mut prepared = Prepared::new(app, &newcomer).await?;
-    prepared.user.superadmin = true;
-    prepared.user.password_hash.clone_from(&hash);
+    // Who operates the platform is no customer of it, and has no account.
+    let made = User { superadmin: true, password_hash: hash.clone(), ..newcomer.user(app) };
     let (event, now, email) = (Audited::new(app, "user.made_superadmin", None), app.now(), email.to_owned());
     let write = move |tx: &mut Tx<'_>| -> Result<User, AppError> {
         let user = match users::by_email(tx, &email)? {
-            None if prepared.insert(tx)? => prepared.user.clone(),
+            None if users::insert(tx, &made)? => made.clone(),
             None => return Err(AppError::EmailTaken),
             Some(known) => {
                 let mut user = users::lock(tx, known.id)?.ok_or(AppError::EmailTaken)?;

@@ -192,6 +192,27 @@ impl Newcomer {
     }
 }
 
+impl Newcomer {
+    /// The user that somebody becomes, with no account yet.
+    pub fn user(&self, app: &App) -> User {
+        let now = app.now();
+        User {
+            id: app.new_id(),
+            email: self.email.clone(),
+            username: self.username.clone(),
+            name: self.name.clone(),
+            password_hash: self.password_hash.clone(),
+            email_verified_at: self.email_is_verified.then_some(now),
+            status: UserStatus::Active,
+            superadmin: false,
+            last_account: None,
+            terms: self.terms.clone().map(|version| AcceptedTerms { version, at: now }),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 fn name_of(email: &str) -> String {
     email.split('@').next().unwrap_or(email).chars().take(fields::LONGEST_NAME).collect()
 }
@@ -210,22 +231,8 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub async fn new(app: &App, newcomer: &Newcomer) -> Result<Self, AppError> {
-        let now = app.now();
         let account_id: AccountId = app.new_id();
-        let user = User {
-            id: app.new_id(),
-            email: newcomer.email.clone(),
-            username: newcomer.username.clone(),
-            name: newcomer.name.clone(),
-            password_hash: newcomer.password_hash.clone(),
-            email_verified_at: newcomer.email_is_verified.then_some(now),
-            status: UserStatus::Active,
-            superadmin: false,
-            last_account: Some(account_id),
-            terms: newcomer.terms.clone().map(|version| AcceptedTerms { version, at: now }),
-            created_at: now,
-            updated_at: now,
-        };
+        let user = User { last_account: Some(account_id), ..newcomer.user(app) };
         let account = personal_account(account_id, &user);
         let wanted = newcomer.wanted.as_ref().and_then(|(plan, interval)| {
             Some(WantedPlan { plan: Name::new(plan), interval: Interval::parse(interval)? })

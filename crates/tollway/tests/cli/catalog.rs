@@ -2,7 +2,7 @@
 
 use testkit::server::Engine;
 
-use crate::stage::{Customer, SMALL_CATALOG, Site, TextFile, limit, tollway};
+use crate::stage::{Customer, ENCRYPTION_KEY, SMALL_CATALOG, Site, TextFile, limit, tollway};
 
 #[test]
 fn every_mistake_of_a_catalog_is_told_with_its_place_and_its_mend() {
@@ -19,8 +19,8 @@ fn every_mistake_of_a_catalog_is_told_with_its_place_and_its_mend() {
     }
     assert!(checked.errors.trim_end().ends_with("3 mistakes."), "{}", checked.errors);
     // The server refuses it in the same words.
-    let served =
-        tollway(&site.folder, &["serve", "--listen", "127.0.0.1:0", "--catalog", broken.path()], &[]).expect(1);
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--catalog", broken.path()];
+    let served = tollway(&site.folder, &arguments, &[ENCRYPTION_KEY]).expect(1);
     assert!(served.errors.contains("Did you mean `free`?"), "{}", served.errors);
     let right = TextFile::new("small.toml", SMALL_CATALOG);
     let checked = tollway(&site.folder, &["catalog", "check", right.path()], &[]).expect(0);
@@ -77,7 +77,7 @@ async fn one_limit_is_set_by_the_environment() {
         customer.consume(1).await.expect(429);
     }
     let site = Site::on(Engine::Sqlite);
-    let wrong = [("TOLLWAY_LIMIT_FREE_REQESTS_PERIOD", "2")];
+    let wrong = [ENCRYPTION_KEY, ("TOLLWAY_LIMIT_FREE_REQESTS_PERIOD", "2")];
     let refused = tollway(&site.folder, &["serve", "--listen", "127.0.0.1:0"], &wrong).expect(1);
     assert!(refused.errors.contains("TOLLWAY_LIMIT_FREE_REQESTS_PERIOD"), "{}", refused.errors);
 }

@@ -2,7 +2,7 @@
 
 use testkit::server::{Engine, fresh_folder};
 
-use crate::stage::{Site, tollway};
+use crate::stage::{ENCRYPTION_KEY, Site, tollway};
 
 #[test]
 fn every_mistake_of_the_configuration_is_told_with_its_place() {
@@ -53,16 +53,19 @@ fn the_doctor_says_what_would_stop_the_server() {
             tollway(&site.folder, &all, environment)
         };
         let ill = run(&["doctor"], &[]).expect(1);
-        for finding in
-            ["stops: public_url is not set", "stops: No catalog is in force", "stops: There is no service key"]
-        {
+        for finding in [
+            "stops: public_url is not set",
+            "stops: encryption_key is not set",
+            "stops: No catalog is in force",
+            "stops: There is no service key",
+        ] {
             assert!(ill.out.contains(finding), "{finding} in\n{}", ill.out);
         }
         let plain = run(&["doctor"], &[("TOLLWAY_PUBLIC_URL", "http://pay.example.com")]).expect(1);
         assert!(plain.out.contains("stops: public_url is http://pay.example.com"), "{}", plain.out);
         run(&["catalog", "apply"], &[]).expect(0);
         run(&["keys", "create"], &[]).expect(0);
-        let well = run(&["doctor"], &[("TOLLWAY_PUBLIC_URL", "https://pay.example.com")]).expect(0);
+        let well = run(&["doctor"], &[ENCRYPTION_KEY, ("TOLLWAY_PUBLIC_URL", "https://pay.example.com")]).expect(0);
         assert!(well.out.ends_with("Nothing stops this server.\n"), "{}", well.out);
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use testkit::server::Engine;
 
-use crate::stage::{Customer, Site, TOLLWAY, tollway};
+use crate::stage::{Customer, ENCRYPTION_KEY, Site, TOLLWAY, tollway};
 
 /// A server as in production: no keys but those that were made for it.
 struct Served(Child);
@@ -40,7 +40,7 @@ async fn a_key_made_on_the_command_line_opens_the_server() {
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
         let mut command = Command::new(TOLLWAY);
         command.args(["serve", "--listen", &port.to_string(), "--database", &database]).current_dir(&site.folder);
-        command.env("TOLLWAY_LOG_LEVEL", "error").stdin(Stdio::null());
+        command.envs([ENCRYPTION_KEY]).env("TOLLWAY_LOG_LEVEL", "error").stdin(Stdio::null());
         let _served = Served(command.spawn().expect("the server can be started"));
         let url = format!("http://{port}");
         crate::stage::until("the key is taken", async || answered(&url, secret).await == 200).await;

@@ -1,5 +1,6 @@
 //! The command line, as an operator types it.
 
+mod admin;
 mod catalog;
 mod config;
 mod keys;

@@ -25,6 +25,9 @@ pub use socket::{Socket, post_head};
 /// The program under test.
 pub const TOLLWAY: &str = env!("CARGO_BIN_EXE_tollway");
 
+/// What a server in production does not start without.
+pub const ENCRYPTION_KEY: (&str, &str) = ("TOLLWAY_ENCRYPTION_KEY", "0123456789abcdef0123456789abcdef");
+
 /// A catalog with small limits: 100 requests and 50 pages a period, models of two kinds, a level, and a plan above.
 pub const SMALL_CATALOG: &str = include_str!("small.toml");
 

@@ -74,11 +74,16 @@ pub async fn authenticate(state: &WebState, method: &Method, headers: &HeaderMap
     Ok(chosen(caller, headers)?)
 }
 
-/// As acting for the account that the request names.
+/// A person as acting for the account that the request names. Keys and visitors have one account, whatever a request
+/// says.
 fn chosen(caller: Caller, headers: &HeaderMap) -> Result<Caller, AppError> {
-    let Some(named) = headers.get(ACCOUNT) else { return Ok(caller) };
-    let account = named.to_str().ok().and_then(AccountId::parse).ok_or(AppError::AccountUnknown)?;
-    if let Caller::Service { .. } = caller { Ok(caller) } else { identity::acting_for(caller, account) }
+    match (&caller, headers.get(ACCOUNT)) {
+        (Caller::Person(person), Some(named)) => {
+            let account = named.to_str().ok().and_then(AccountId::parse).ok_or(AppError::AccountUnknown)?;
+            identity::acting_for(person, account)
+        }
+        _ => Ok(caller),
+    }
 }
 
 /// A browser says which site made it ask; an old one says at least where the page is from. Reading needs neither: another

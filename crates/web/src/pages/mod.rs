@@ -1,3 +1,38 @@
-//! Pages for people.
+//! Pages for people: what the links in mails lead to. They work without scripts, in light and dark, on a phone.
+//!
+//! A link alone changes nothing, since programs that read mails follow links too: it shows a form, and sending that does
+//! it. [`render`] writes pages, [`form`] reads what is sent.
 
+pub mod confirm_email;
+pub mod forgot_password;
+mod form;
 pub mod hand_off;
+mod render;
+pub mod reset_password;
+pub mod verify_email;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use serde::Deserialize;
+
+use crate::WebState;
+use crate::extract::fields::Text;
+
+/// Every page.
+pub fn routes() -> Router<Arc<WebState>> {
+    Router::new()
+        .route("/hand-off", get(hand_off::arrive))
+        .route("/verify-email", get(verify_email::show).post(verify_email::send))
+        .route("/confirm-email", get(confirm_email::show).post(confirm_email::send))
+        .route("/forgot-password", get(forgot_password::show).post(forgot_password::send))
+        .route("/reset-password", get(reset_password::show).post(reset_password::send))
+        .route("/pages/style.css", get(render::style))
+}
+
+/// The secret of a link.
+#[derive(Deserialize)]
+pub struct LinkQuery {
+    token: Text<1, 512>,
+}

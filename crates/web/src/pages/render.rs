@@ -1,0 +1,98 @@
+//! Writes pages, with the headers that keep them to themselves.
+
+use app::App;
+use askama::Template;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::problem::Failure;
+
+const STYLE: &str = include_str!("../static/pages.css");
+/// Only the page's own style is loaded, forms go to this server, and no other site shows the page in a frame.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// Something is done by a link: said before, done by the button.
+#[derive(Template)]
+#[template(path = "confirm.html")]
+pub struct ConfirmPage<'p> {
+    pub product: &'p str,
+    pub title: &'static str,
+    pub explanation: &'static str,
+    pub button: &'static str,
+    pub token: &'p str,
+    pub failure: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "new_password.html")]
+pub struct NewPasswordPage<'p> {
+    pub product: &'p str,
+    pub token: &'p str,
+    pub min_length: usize,
+    pub failure: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "forgot_password.html")]
+pub struct ForgotPasswordPage<'p> {
+    pub product: &'p str,
+    pub email: &'p str,
+    pub failure: Option<String>,
+}
+
+/// It is done, and what to do next.
+#[derive(Template)]
+#[template(path = "done.html")]
+pub struct DonePage<'p> {
+    pub product: &'p str,
+    pub title: &'static str,
+    pub explanation: &'static str,
+}
+
+/// What the product is called on its pages.
+pub async fn product(app: &App) -> Result<String, Failure> {
+    match &app.settings.product_name {
+        Some(name) => Ok(name.clone()),
+        None => Ok(app.plans().await?.catalog.product.clone()),
+    }
+}
+
+/// A page as an answer. Addresses of pages hold secrets, so none is told to another site or kept.
+pub fn page(status: StatusCode, page: &impl Template) -> Response {
+    let html = page.render().expect("pages are written into memory");
+    let headers: [(HeaderName, HeaderValue); 4] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, html).into_response()
+}
+
+pub async fn style() -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"))], STYLE).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_written_and_what_people_sent_stays_text() {
+        let (product, token) = ("Acme <b>", "\"><script>");
+        let failure = || Some("It is <wrong>.".to_owned());
+        let (title, explanation, button) = ("Title", "Text.", "Do it");
+        let pages = [
+            ConfirmPage { product, title, explanation, button, token, failure: failure() }.render(),
+            NewPasswordPage { product, token, min_length: 10, failure: failure() }.render(),
+            ForgotPasswordPage { product, email: token, failure: None }.render(),
+            DonePage { product, title, explanation }.render(),
+        ];
+        for html in pages.map(Result::unwrap) {
+            assert!(html.starts_with("<!doctype html>") && html.contains("<h1>"), "{html}");
+            assert!(!html.contains("<script>") && !html.contains("<wrong>") && !html.contains("<b>"), "{html}");
+        }
+    }
+}
