@@ -21,7 +21,7 @@ pub struct Vault {
 impl Vault {
     /// Keys are texts of any form, as random as can be; at least 32 characters.
     pub fn new(key: &str, former: Option<&str>) -> Self {
-        let cipher = |key: &str| XChaCha20Poly1305::new(&Sha256::digest(key.as_bytes()).into());
+        let cipher = |key: &str| XChaCha20Poly1305::new(&Sha256::digest(key.as_bytes()));
         Self { current: cipher(key), former: former.map(cipher) }
     }
 

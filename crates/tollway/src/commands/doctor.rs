@@ -8,6 +8,7 @@ use storage::records::{api_keys, catalogs};
 use storage::{DatabaseUrl, StorageError, Tx};
 use web::extract::client_address::TrustedProxies;
 
+use crate::config::Config;
 use crate::{Common, wiring};
 
 struct Finding {
@@ -65,7 +66,13 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
     {
         note(true, format!("redis_url: {error}. Until it answers, each node counts rate limits by itself."));
     }
-    match wiring::open(&config, false).await {
+    look_into_database(&config, &mut note).await;
+    report(&findings)
+}
+
+/// Whether it can be opened, what is in force there, and who may call.
+async fn look_into_database(config: &Config, note: &mut impl FnMut(bool, String)) {
+    match wiring::open(config, false).await {
         Err(error) => note(true, error),
         Ok(app) => {
             let read = |tx: &mut Tx<'_>| Ok::<_, StorageError>((catalogs::latest(tx)?, api_keys::has_service_key(tx)?));
@@ -94,7 +101,6 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
             app.database.close().await;
         }
     }
-    report(&findings)
 }
 
 fn is_https(url: &str) -> bool {

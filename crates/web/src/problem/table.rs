@@ -130,8 +130,8 @@ mod tests {
         assert_eq!(entry("never heard of").code, "internal");
     }
 
-    #[test]
-    fn every_error_has_its_own_line() {
+    /// What the ledger refuses, and with what status.
+    fn refusals() -> Vec<(Failure, u16)> {
         let name = || Name::new("x");
         let event = EventId::from_own(AccountId::from_bits(0), 0);
         let refusals = [
@@ -148,8 +148,13 @@ mod tests {
             (Refusal::TooOld, 422),
             (Refusal::InTheFuture, 422),
         ];
-        let mut cases: Vec<(Failure, u16)> =
-            refusals.into_iter().map(|(refusal, status)| (AppError::from(refusal).into(), status)).collect();
+        refusals.into_iter().map(|(refusal, status)| (AppError::from(refusal).into(), status)).collect()
+    }
+
+    #[test]
+    fn every_error_has_its_own_line() {
+        let name = || Name::new("x");
+        let mut cases = refusals();
         let others = [
             (AppError::Unauthenticated, 401),
             (AppError::ServiceKeyRequired, 403),
