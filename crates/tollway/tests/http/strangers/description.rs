@@ -67,11 +67,6 @@ impl Operation {
         self.path == "/api/v1/authorize"
     }
 
-    /// Whether it takes a body.
-    pub fn has_body(&self) -> bool {
-        self.body.is_some()
-    }
-
     /// Whether the body has a field of this name by the description, or may have any.
     pub fn may_have(&self, field: &str) -> bool {
         let Some(body) = &self.body else { return false };
