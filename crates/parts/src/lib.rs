@@ -41,6 +41,7 @@ pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
 pub const SMTP_SERVER: &str = "the SMTP server aiosmtpd";
+pub const TOKEN_VERIFIER: &str = "the Python package PyJWT";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
 pub const OIDC_PROVIDER: &str = "an OpenID Connect provider";
 
@@ -51,7 +52,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 9] = [
+pub static ALL: [Part; 10] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -100,6 +101,13 @@ pub static ALL: [Part; 9] = [
         needed_for: "mails handed to a real server",
         install: Install::Python,
         locate: || locate_python_with(&["aiosmtpd"]),
+    },
+    Part {
+        name: TOKEN_VERIFIER,
+        variable: "TOLLWAY_TEST_TOKEN_VERIFIER",
+        needed_for: "access tokens verified by another service",
+        install: Install::Python,
+        locate: || locate_python_with(&["jwt", "cryptography"]),
     },
     Part {
         name: NODE_CLIENTS,

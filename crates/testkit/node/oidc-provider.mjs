@@ -5,8 +5,9 @@
 // without which claims stand in the user info alone. Prints `{"issuer"}` when it listens, and ends with its input.
 //
 // `POST /_control` changes what it does from then on: `delay_ms` and `big` (a path that is answered with 10 MB),
-// `broken` (a path that is answered with 500), `rotate` (new keys, once), `id_token` with `claims`, `header` and `by`, as
-// below, to put over what it would say. `POST /_sign` with the same makes a token: `by` is `key` (its own), `stranger`
+// `broken` (a path that is answered with 500), `rotate` (new keys, once), `redirect_uris`, `accounts` (claims, by account),
+// `declines` (an account that says no), `id_token` with `claims`, `header` and `by`, as below, to put over what it would
+// say. `POST /_sign` with the same makes a token: `by` is `key` (its own), `stranger`
 // (another key under the same name), `none` or `public_key` (HMAC with it). `GET /_counts` tells how often each path was
 // asked for.
 
@@ -101,6 +102,9 @@ async function sign({ claims, header = {}, by = "key" }) {
 
 async function signIn(request, response) {
   const { params } = await provider.interactionDetails(request, response);
+  if (faults.declines === params.login_hint) {
+    return await provider.interactionFinished(request, response, { error: "access_denied" });
+  }
   const grant = new provider.Grant({ accountId: params.login_hint, clientId: params.client_id });
   grant.addOIDCScope("openid email profile");
   const result = { login: { accountId: params.login_hint }, consent: { grantId: await grant.save() } };
@@ -114,12 +118,12 @@ async function bodyOf(request) {
 }
 
 async function control(issuer, asked) {
-  const { rotate, ...others } = asked;
+  const { rotate, redirect_uris, accounts: changed, ...others } = asked;
   Object.assign(faults, others);
-  if (rotate) {
-    key = await newKey();
-    provider = newProvider(issuer);
-  }
+  Object.assign(accounts, changed);
+  options.redirect_uris = redirect_uris ?? options.redirect_uris;
+  if (rotate) key = await newKey();
+  if (rotate || redirect_uris) provider = newProvider(issuer);
   return "{}";
 }
 

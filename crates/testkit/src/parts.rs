@@ -8,7 +8,10 @@
 use std::env;
 use std::path::PathBuf;
 
-use parts::{NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, OIDC_PROVIDER, POSTGRES, REDIS, SCHEMATHESIS, SMTP_SERVER, STRACE};
+use parts::{
+    NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, OIDC_PROVIDER, POSTGRES, REDIS, SCHEMATHESIS, SMTP_SERVER, STRACE,
+    TOKEN_VERIFIER,
+};
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
 pub fn postgres() -> Option<PathBuf> {
@@ -43,6 +46,11 @@ pub fn official_clients() -> Option<PathBuf> {
 /// The Python that has the package `aiosmtpd`. Tests that want it running take [`crate::smtp::SmtpServer`].
 pub fn smtp_server() -> Option<PathBuf> {
     part_or_skip(SMTP_SERVER)
+}
+
+/// The Python that has the package `PyJWT`.
+pub fn token_verifier() -> Option<PathBuf> {
+    part_or_skip(TOKEN_VERIFIER)
 }
 
 /// The folder whose `node_modules` has the package `openai`, for `node`.
@@ -95,8 +103,18 @@ mod tests {
 
     #[test]
     fn a_part_that_is_found_exists() {
-        let parts =
-            [postgres, nginx, redis, strace, schemathesis, official_clients, smtp_server, node_clients, oidc_provider];
+        let parts = [
+            postgres,
+            nginx,
+            redis,
+            strace,
+            schemathesis,
+            official_clients,
+            smtp_server,
+            token_verifier,
+            node_clients,
+            oidc_provider,
+        ];
         for find in parts {
             if let Some(place) = find() {
                 assert!(place.exists(), "{} is said to exist", place.display());

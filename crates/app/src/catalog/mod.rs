@@ -9,7 +9,7 @@ mod preview_catalog;
 
 pub use apply_catalog::{AppliedChanges, CatalogError, apply_catalog};
 pub use check_feature::{IncludedFeature, check_feature};
-pub use config::{PublicConfig, config};
+pub use config::{PublicConfig, PublicProvider, PublicSignIn, config};
 pub use entitlements::{AccountEntitlements, entitlements};
 pub use list_plans::{PlanList, PublicPlan, list_plans};
 pub use preview_catalog::preview_catalog;

@@ -4,8 +4,6 @@ use zxcvbn::zxcvbn;
 
 use crate::AppError;
 
-/// The longest password. Longer ones are more work for us than for whoever guesses.
-pub const LONGEST: usize = 256;
 /// Judging longer ones costs more than it tells.
 const JUDGED_CHARACTERS: usize = 100;
 
@@ -30,6 +28,9 @@ impl Default for PasswordRules {
 }
 
 impl PasswordRules {
+    /// The longest password, in characters. Longer ones are more work for us than for whoever guesses.
+    pub const LONGEST: usize = 256;
+
     /// `known` is what an attacker tries first: the person's name and address.
     ///
     /// # Errors
@@ -59,8 +60,8 @@ impl PasswordRules {
         if length < self.min_length {
             return Some(format!("A password has at least {} characters; this one has {length}.", self.min_length));
         }
-        if length > LONGEST {
-            return Some(format!("A password has at most {LONGEST} characters."));
+        if length > Self::LONGEST {
+            return Some(format!("A password has at most {} characters.", Self::LONGEST));
         }
         if password.contains('\0') {
             return Some("A password cannot hold the character U+0000.".into());

@@ -53,6 +53,16 @@ pub enum Registration {
     Closed,
 }
 
+impl Registration {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Registration::Instant => "instant",
+            Registration::Private => "private",
+            Registration::Closed => "closed",
+        }
+    }
+}
+
 /// What a person may do whose address is not verified.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unverified {

@@ -2,7 +2,8 @@
 //!
 //! Somebody is known by the provider's issuer and subject, which never change. A user who is here already is found by
 //! email only where both sides have verified it; anything else would let whoever registers an address first keep a door
-//! to what its owner does later.
+//! to what its owner does later. And one user is one subject of an issuer: an address that is given to the next person there
+//! does not give them the user.
 
 use providers::oidc::{Identity as Claimed, Provider, SignInError, Started};
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,15 @@ pub async fn finish(app: &App, provider: &str, answered: Answered, device: &Devi
     Ok(Returned { logged_in, return_to: begun.return_to })
 }
 
+/// Why nobody signs in who came back without a code: the person said no, or another browser began.
+pub fn without_code(app: &App, provider: &str, was_refused: bool) -> AppError {
+    match find(app, provider) {
+        Ok(provider) if was_refused => AppError::ProviderRefused { name: provider.display_name().to_owned() },
+        Ok(_) => AppError::LinkInvalid,
+        Err(unknown) => unknown,
+    }
+}
+
 /// The user that somebody is here: known before, found by a verified address, or new.
 async fn user_of(app: &App, provider: &Provider, claimed: Claimed, device: &Device) -> Result<User, AppError> {
     let email = claimed.email.clone().filter(|_| claimed.email_verified);
@@ -120,7 +130,7 @@ async fn user_of(app: &App, provider: &Provider, claimed: Claimed, device: &Devi
         }
         let (Some(email), Some(prepared)) = (&email, &prepared) else { return Err(AppError::EmailNotVerifiedThere) };
         let user = match users::by_email(tx, email)? {
-            Some(user) if user.email_verified_at.is_some() => user,
+            Some(user) if may_be_linked(tx, &user, &claimed.issuer)? => user,
             Some(_) => return Err(AppError::EmailTaken),
             None if is_closed => return Err(AppError::RegistrationClosed),
             None if prepared.insert(tx)? => prepared.user.clone(),
@@ -138,6 +148,13 @@ async fn user_of(app: &App, provider: &Provider, claimed: Claimed, device: &Devi
         Ok(user)
     };
     app.database.write("find_user_of_provider", write).await
+}
+
+/// Whether somebody new to an issuer may be this user. Whoever signs in by that issuer already is another person there, and
+/// the address was theirs before.
+fn may_be_linked(tx: &mut Tx<'_>, user: &User, issuer: &str) -> Result<bool, AppError> {
+    let is_known_there = identities::of_user(tx, user.id)?.iter().any(|identity| identity.issuer == issuer);
+    Ok(user.email_verified_at.is_some() && !is_known_there)
 }
 
 fn find<'a>(app: &'a App, name: &str) -> Result<&'a Provider, AppError> {

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{Customer, assert_problem, on_each_engine};
+use testkit::server::Engine;
+
+use crate::stage::{Customer, Site, assert_problem, on_each_engine};
 
 #[tokio::test]
 async fn anybody_sees_plans_meters_and_the_public_configuration() {
@@ -123,4 +125,35 @@ async fn usage_over_days_is_told_by_model_and_day() {
         assert_problem(&long, 422, "invalid_request");
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_public_configuration_tells_how_people_sign_in() {
+    for engine in Engine::all() {
+        let mut site = Site::on(engine);
+        let plain = site.start();
+        let told = plain.get("/api/v1/config").await.expect(200).json()["sign_in"].clone();
+        let rules = json!({ "min_length": 10, "max_length": 256, "upper": false, "lower": false, "digit": false,
+                            "special": false, "min_strength": 2 });
+        assert_eq!(told, json!({ "registration": "instant", "password_rules": rules, "providers": [] }));
+        drop(plain);
+        let settings = [
+            ("TOLLWAY_REGISTRATION", "private"),
+            ("TOLLWAY_PASSWORD_MIN_LENGTH", "14"),
+            ("TOLLWAY_PASSWORD_DIGIT", "true"),
+            ("TOLLWAY_OIDC_GOOGLE_CLIENT_ID", "123.apps"),
+            ("TOLLWAY_OIDC_GOOGLE_CLIENT_SECRET", "hush"),
+        ];
+        site.environment = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let server = site.start();
+        let client = reqwest::Client::new();
+        let told = server.send(client.get(format!("{}/api/v1/config", server.url))).await.expect("an answer");
+        assert!(!told.text.contains("hush") && !told.text.contains("123.apps"), "{}", told.text);
+        let told = told.json()["sign_in"].clone();
+        assert_eq!((&told["registration"], &told["password_rules"]["min_length"]), (&json!("private"), &json!(14)));
+        assert_eq!(told["password_rules"]["digit"], true);
+        let start_url = format!("{}/api/v1/auth/oidc/google/start", server.url);
+        let google = json!([{ "name": "google", "display_name": "Google", "start_url": start_url }]);
+        assert_eq!(told["providers"], google);
+    }
 }

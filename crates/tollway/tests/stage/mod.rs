@@ -1,5 +1,7 @@
 //! What the stories play on: servers on each engine, customers of an app, catalogs, deadlines.
 
+mod authenticator;
+mod browser;
 mod command_line;
 mod customer;
 mod person;
@@ -14,6 +16,8 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::server::{Engine, Start, TestServer, fresh_folder};
 
+pub use authenticator::Authenticator;
+pub use browser::Browser;
 pub use command_line::tollway;
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};

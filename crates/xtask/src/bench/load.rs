@@ -54,7 +54,8 @@ impl Measured {
     }
 }
 
-fn percentile_ms(sorted: &[u32], share: f64) -> f64 {
+/// Of sorted microseconds, the milliseconds that this share took at most.
+pub fn percentile_ms(sorted: &[u32], share: f64) -> f64 {
     let place = ((sorted.len() as f64) * share) as usize;
     sorted.get(place.min(sorted.len().saturating_sub(1))).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
 }

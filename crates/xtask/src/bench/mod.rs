@@ -9,6 +9,7 @@ mod load;
 mod process;
 mod profile;
 mod server;
+mod sign_in;
 
 use std::path::Path;
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub struct Arguments {
 enum Other {
     /// Measure the gateway beside direct calls, a proxy that does nothing else, and other gateways.
     Gateway(gateway::Arguments),
+    /// Compare what is answered about known and unknown addresses, in time.
+    SignIn(sign_in::Arguments),
     /// Serve the stand-in for a model provider.
     #[command(hide = true)]
     StandIn(gateway::Listen),
@@ -65,6 +68,7 @@ enum Other {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     match &arguments.other {
         Some(Other::Gateway(arguments)) => gateway::run(arguments),
+        Some(Other::SignIn(arguments)) => sign_in::run(arguments),
         Some(Other::StandIn(listen)) => gateway::stand_in(listen),
         Some(Other::Floor(floor)) => floor.run(),
         None => compare(arguments),

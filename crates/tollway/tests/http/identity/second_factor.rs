@@ -1,29 +1,9 @@
 //! Codes of an authenticator app, and recovery codes.
 
-use domain::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::server::{Answer, TestServer};
-use totp_rs::{Builder, Secret};
 
-use crate::stage::{PASSWORD, Person, SMALL_CATALOG, ask, assert_problem, mails_to, with_catalog};
-
-/// The app on somebody's phone.
-struct Authenticator(totp_rs::Totp);
-
-impl Authenticator {
-    fn of(enrolment: &Value) -> Self {
-        let secret = Secret::try_from_base32(enrolment["secret"].as_str().expect("a secret")).expect("base 32");
-        Self(Builder::new().with_secret(secret).build().expect("an authenticator"))
-    }
-
-    /// The code of the server's time, so many steps on.
-    async fn code(&self, server: &TestServer, steps: i64) -> String {
-        let clock = server.get("/api/v1/admin/clock").await.expect(200).json();
-        let now = clock["now"].as_str().and_then(Timestamp::parse).unwrap_or_else(|| panic!("no time in {clock}"));
-        let seconds = now.micros() / 1_000_000 + steps * 30;
-        self.0.generate(u64::try_from(seconds).expect("after 1970")).to_string()
-    }
-}
+use crate::stage::{Authenticator, PASSWORD, Person, SMALL_CATALOG, ask, assert_problem, mails_to, with_catalog};
 
 async fn enrolled<'s>(server: &'s TestServer) -> (Person<'s>, Authenticator, Vec<String>) {
     let person = Person::new(server, "ada@example.com").await;

@@ -18,7 +18,7 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct LoginBody {
     /// An email or a username.
-    #[schema(inline, example = "ada@example.com")]
+    #[schema(value_type = String, min_length = 1, max_length = 254, pattern = r"^[^\u0000]*$", example = "ada@example.com")]
     login: Text<1, 254>,
     #[schema(inline)]
     password: PasswordText,

@@ -83,7 +83,7 @@ pub async fn callback(
     hold_address(&state.app, &device, "login").await?;
     let secret = cookie::sign_in_of(&headers).map(str::to_owned);
     let (Some(secret), Some(came_with), Some(code)) = (secret, query.state, query.code) else {
-        return Err(no_code(query.error.is_some(), provider.as_str()).into());
+        return Err(sign_in_by_provider::without_code(&state.app, provider.as_str(), query.error.is_some()).into());
     };
     let answered = sign_in_by_provider::Answered { secret, state: came_with.0, code: code.0 };
     let back = sign_in_by_provider::finish(&state.app, provider.as_str(), answered, &device).await?;
@@ -99,11 +99,6 @@ pub async fn callback(
             Err(AppError::SecondFactorRequired { challenge, expires_at }.into())
         }
     }
-}
-
-/// Without a code nobody signs in: the person said no, or another browser began.
-fn no_code(was_refused: bool, provider: &str) -> AppError {
-    if was_refused { AppError::ProviderRefused { name: provider.to_owned() } } else { AppError::LinkInvalid }
 }
 
 fn redirect(to: &str) -> Response {

@@ -16,10 +16,10 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct ResetPasswordBody {
     /// From the link.
-    #[schema(inline)]
+    #[schema(value_type = String, min_length = 1, max_length = 4096, pattern = r"^[^\u0000]*$")]
     token: SecretText,
     /// The new one.
-    #[schema(inline)]
+    #[schema(value_type = String, min_length = 1, max_length = 1024, pattern = r"^[^\u0000]*$")]
     password: PasswordText,
 }
 

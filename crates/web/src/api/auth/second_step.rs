@@ -18,7 +18,7 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct SecondStepBody {
     /// From the answer of `auth/login`.
-    #[schema(inline)]
+    #[schema(value_type = String, min_length = 1, max_length = 4096, pattern = r"^[^\u0000]*$")]
     challenge: SecretText,
     #[schema(inline, example = "123456")]
     code: Option<SecretText>,

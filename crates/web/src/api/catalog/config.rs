@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use app::catalog;
+use app::catalog::{self, PublicSignIn};
+use app::identity::PasswordRules;
 use axum::extract::State;
 use axum::response::Response;
 use domain::name::Name;
@@ -22,7 +23,7 @@ pub struct ConfigShape {
     currency: &'static str,
     /// For Stripe's own forms in the browser. Null: nothing is sold here yet.
     stripe_publishable_key: Option<String>,
-    sign_in_methods: Vec<&'static str>,
+    sign_in: SignInShape,
     /// Features that plans include or not.
     #[schema(value_type = Vec<String>)]
     features: BTreeSet<Name>,
@@ -31,6 +32,67 @@ pub struct ConfigShape {
     /// The plan of accounts that have bought nothing.
     #[schema(value_type = Option<String>)]
     default_plan: Option<Name>,
+}
+
+/// How people sign up and in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignInConfig)]
+pub struct SignInShape {
+    /// `instant`: signed in at once. `private`: what comes of it is told by mail. `closed`: by invitation alone.
+    #[schema(example = "instant")]
+    registration: &'static str,
+    password_rules: PasswordRulesShape,
+    /// Who people may sign in by, beside a password.
+    providers: Vec<ProviderShape>,
+}
+
+/// What a password must be like.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PasswordRules)]
+pub struct PasswordRulesShape {
+    /// In characters.
+    #[schema(example = 10)]
+    min_length: usize,
+    max_length: usize,
+    /// Whether it must have a capital letter.
+    upper: bool,
+    /// Whether it must have a small letter.
+    lower: bool,
+    digit: bool,
+    /// Whether it must have a character that is no letter and no digit.
+    special: bool,
+    /// 0 to 4, as zxcvbn counts it.
+    #[schema(example = 2)]
+    min_strength: u8,
+}
+
+/// An OpenID Connect provider.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignInProvider)]
+pub struct ProviderShape {
+    #[schema(example = "google")]
+    name: String,
+    #[schema(example = "Google")]
+    display_name: String,
+    /// Send a browser there; with `?return_to=/usage` it comes back to that page.
+    start_url: String,
+}
+
+impl From<PublicSignIn> for SignInShape {
+    fn from(sign_in: PublicSignIn) -> Self {
+        let PasswordRules { min_length, upper, lower, digit, special, min_strength } = sign_in.password_rules;
+        let max_length = PasswordRules::LONGEST;
+        let providers = sign_in.providers.into_iter().map(|provider| ProviderShape {
+            name: provider.name,
+            display_name: provider.display_name,
+            start_url: provider.start_url,
+        });
+        Self {
+            registration: sign_in.registration.as_str(),
+            password_rules: PasswordRulesShape { min_length, max_length, upper, lower, digit, special, min_strength },
+            providers: providers.collect(),
+        }
+    }
 }
 
 /// Show the public configuration
@@ -47,7 +109,7 @@ pub async fn get_config(State(state): Shared) -> Result<Response, Failure> {
         product: config.product,
         currency: config.currency.code(),
         stripe_publishable_key: None,
-        sign_in_methods: config.sign_in_methods,
+        sign_in: config.sign_in.into(),
         features: config.features,
         meters: config.meters,
         default_plan: config.default_plan,
