@@ -106,6 +106,8 @@ impl Check<'_> {
             Stranger::Nobody => (answer.status != 401).then(|| "is no 401".to_owned()),
             _ if self.operation.is_public => must_be_answered(&answer),
             _ if self.named == Named::Nothing => must_be_answered(&answer),
+            // Only people choose among accounts; a key and a hand-off stay with their own.
+            Stranger::Key | Stranger::HandOff if self.named == Named::ByHeader => must_be_answered(&answer),
             _ => self.must_not_be_there(&answer, strangers).await,
         };
         let Self { operation, stranger, named, .. } = self;
