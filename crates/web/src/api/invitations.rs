@@ -17,7 +17,7 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct InvitationTokenBody {
     /// `token` of the link.
-    #[schema(inline)]
+    #[schema(value_type = String, min_length = 1, max_length = 4096, pattern = r"^[^\u0000]*$")]
     token: SecretText,
 }
 

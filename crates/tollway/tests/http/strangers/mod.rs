@@ -119,7 +119,10 @@ impl Check<'_> {
     /// What is another's is answered as what does not exist.
     async fn must_not_be_there(&self, answer: &Answer, strangers: &Strangers) -> Option<String> {
         let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+        // A person makes accounts, and says of none what the app's backend calls it.
+        let is_named_by_person = answer.status == 422 && answer.json()["field"] == "external_id";
         let is_refused = is_refused_one_by_one(answer)
+            || is_named_by_person
             || (answer.status == 404 && NOT_THERE.contains(&code.as_str()))
             || (answer.status == 403 && BY_KIND.contains(&code.as_str()));
         if !is_refused {

@@ -18,6 +18,9 @@ pub struct Marks {
     pub key: String,
     pub event: String,
     pub reservation: String,
+    pub endpoint: String,
+    pub delivery: String,
+    pub invitation: String,
     pub mail: String,
     pub job: String,
 }
@@ -36,6 +39,19 @@ impl<'s> Owner<'s> {
         let request = server.request("PATCH", &path).json(&json!({ "external_id": external_id, "email": email }));
         server.send(request).await.expect("an answer").expect(200);
         let key = person.post(&format!("{path}/api-keys"), json!({ "name": "First" })).await.expect(201).json();
+        let hooks = format!("{path}/webhook-endpoints");
+        let endpoint = json!({ "url": "https://hooks.example.invalid/first" });
+        let endpoint = person.post(&hooks, endpoint).await.expect(201).json();
+        let one = format!("{hooks}/{}", endpoint["id"].as_str().expect("an id"));
+        // Disabled, so that what is listed of it does not change by itself.
+        person.patch(&one, json!({ "status": "disabled" })).await.expect(200);
+        let delivery = person.post(&format!("{one}/test"), json!({})).await.expect(202).json();
+        until("the delivery is given up", async || {
+            person.get(&format!("{one}/deliveries")).await.json()["data"][0]["state"] == "failed"
+        })
+        .await;
+        let invited = json!({ "email": "invited-by-the-first@example.com", "role": "member" });
+        let invitation = person.post(&format!("{path}/invitations"), invited).await.expect(201).json();
         let customer = Customer::new(server, external_id);
         let event = customer.consume(2).await.expect(200).json();
         let body = json!({ "meter": "requests", "quantity": 3, "ttl_seconds": 3_600 });
@@ -55,6 +71,9 @@ impl<'s> Owner<'s> {
             key: text(&key["id"]),
             event: text(&event["event"]),
             reservation: text(&held["reservation"]),
+            endpoint: text(&endpoint["id"]),
+            delivery: text(&delivery["id"]),
+            invitation: text(&invitation["id"]),
             mail: text(&mails[0]["id"]),
             job: text(&jobs["data"][0]["id"]),
         };
@@ -100,9 +119,10 @@ fn without_times_of_use(mut shown: Value) -> Value {
 }
 
 impl Marks {
-    fn all(&self) -> [&String; 8] {
+    fn all(&self) -> [&String; 11] {
         let Self { account, external_id, email, user, session, key, event, reservation, .. } = self;
-        [account, external_id, email, user, session, key, event, reservation]
+        let Self { endpoint, delivery, invitation, .. } = self;
+        [account, external_id, email, user, session, key, event, reservation, endpoint, delivery, invitation]
     }
 
     /// Whether an answer shows any of them, other than by repeating the question.
@@ -128,6 +148,9 @@ impl Marks {
             email: other(&self.email),
             user: other(&self.user),
             session: other(&self.session),
+            endpoint: other(&self.endpoint),
+            delivery: other(&self.delivery),
+            invitation: other(&self.invitation),
             key: other(&self.key),
             event: other(&self.event),
             reservation: other(&self.reservation),

@@ -19,7 +19,7 @@ use crate::problem::{Failure, Problems};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationBody {
-    #[schema(inline, example = "grace@example.com")]
+    #[schema(value_type = String, min_length = 1, max_length = 254, pattern = r"^[^\u0000]*$", example = "grace@example.com")]
     email: Text<1, 254>,
     /// What they are once they have joined. Left out: a member.
     #[schema(inline)]

@@ -18,7 +18,7 @@ use crate::problem::{Failure, Problems};
 #[serde(deny_unknown_fields)]
 pub struct TransferBody {
     /// A member of the account.
-    #[schema(inline, example = "usr_01k…")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^[^\u0000]*$", example = "usr_01k…")]
     user: Text<1, 64>,
 }
 

@@ -43,7 +43,7 @@ pub struct RecoveryCodesLeft {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeBody {
-    #[schema(inline, example = "123456")]
+    #[schema(value_type = String, min_length = 1, max_length = 4096, pattern = r"^[^\u0000]*$", example = "123456")]
     code: SecretText,
 }
 

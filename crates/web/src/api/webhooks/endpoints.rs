@@ -24,7 +24,7 @@ const MOST_EVENTS: usize = 50;
 #[serde(deny_unknown_fields)]
 pub struct NewEndpointBody {
     /// Public and encrypted.
-    #[schema(inline, example = "https://example.com/hooks/tollway")]
+    #[schema(value_type = String, min_length = 1, max_length = 2000, pattern = r"^[^\u0000]*$", example = "https://example.com/hooks/tollway")]
     url: Text<1, 2000>,
     #[schema(inline)]
     description: Option<Text<0, 200>>,
