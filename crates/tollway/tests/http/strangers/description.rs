@@ -200,6 +200,10 @@ impl Operation {
                 ("meter" | "quantity" | "name" | "code" | "advance_seconds", _) => {
                     drop(fields.insert(name.clone(), self.sample(name, property, marks, named)));
                 }
+                // Whoever is invited may leave it out, and nobody else.
+                ("email", _) if self.path.ends_with("/register") => {
+                    drop(fields.insert(name.clone(), json!(marks.email)));
+                }
                 _ if required.contains(&json!(name)) => {
                     drop(fields.insert(name.clone(), self.sample(name, property, marks, named)));
                 }
