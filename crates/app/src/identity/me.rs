@@ -21,6 +21,7 @@ use crate::accounts::fields;
 use crate::audit::{self, Audited};
 use crate::rate_limits::Identity;
 use crate::teams::seats::SeatsChanged;
+use crate::webhooks::{Emitted, Event, emit_member};
 use crate::{App, AppError, Caller, rate_limits, teams};
 
 /// What a person sees of themselves.
@@ -186,11 +187,13 @@ pub async fn delete_me(app: &App, caller: &Caller, device: &Device) -> Result<()
     let (id, now) = (person.user, app.now());
     let event = Audited::new(app, "user.deleted", Some(device));
     let (prepared, seats) = (app.clone(), SeatsChanged::new(app).await?);
+    let left = Emitted::new(app, Event::MemberLeft);
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         let mut user = users::lock(tx, id)?.ok_or(AppError::Unauthenticated)?;
         for (place, member) in members::of_user(tx, id)?.iter().enumerate() {
             leave(tx, member, now)?;
             seats.note(tx, member.account, place)?;
+            emit_member(tx, &left, member)?;
         }
         Letter::account_deleted(&prepared, &user.name, &user.email).insert(tx)?;
         user.status = UserStatus::Deleted;

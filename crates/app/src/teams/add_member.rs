@@ -12,6 +12,7 @@ use super::{InvitationState, ListedMember, Member, lock, must_keep_owner};
 use crate::audit::{self, Audited};
 use crate::identity::Device;
 use crate::identity::scopes::ACCOUNTS_WRITE;
+use crate::webhooks::{Emitted, Event, emit_member};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Makes the user a member of this role, and true when they were none before. An open invitation to their address counts
@@ -31,6 +32,7 @@ pub async fn add_member(
     let actor = caller.actor();
     let added = Audited::new(app, "member.added", Some(device));
     let changed = Audited::new(app, "member.role_changed", Some(device));
+    let told_of = [Event::MemberJoined, Event::MemberChanged].map(|event| Emitted::new(app, event));
     let write = move |tx: &mut Tx<'_>, seats: &Seats| -> Result<(ListedMember, bool), AppError> {
         let user = active(tx, user)?;
         lock(tx, account)?;
@@ -44,6 +46,7 @@ pub async fn add_member(
             }
             None => (insert(tx, seats, (account, &user, role), added.at())?, &added, true),
         };
+        emit_member(tx, &told_of[usize::from(!is_new)], &member)?;
         audit::note(tx, event, Some(account), &actor, user.id, json!({ "role": role.as_str() }))?;
         Ok((ListedMember { member, name: user.name, email: user.email }, is_new))
     };

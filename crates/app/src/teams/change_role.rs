@@ -10,6 +10,7 @@ use super::{ListedMember, action_on, listed, lock, member, must_be_allowed, must
 use crate::audit::{self, Audited};
 use crate::identity::scopes::ACCOUNTS_WRITE;
 use crate::identity::{Device, must_be_recent};
+use crate::webhooks::{Emitted, Event, emit_member};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Admins make members admins, and admins members. Only owners make owners, and take it back.
@@ -28,7 +29,7 @@ pub async fn change_role(
         must_be_recent(app, caller)?;
     }
     let event = Audited::new(app, "member.role_changed", Some(device));
-    let caller = caller.clone();
+    let (caller, changed) = (caller.clone(), Emitted::new(app, Event::MemberChanged));
     let write = move |tx: &mut Tx<'_>| -> Result<ListedMember, AppError> {
         lock(tx, account)?;
         let own_role = role_now(tx, &caller, account)?;
@@ -39,6 +40,7 @@ pub async fn change_role(
             members::set_role(tx, account, user, role)?;
             let told = json!({ "from": before.role.as_str(), "to": role.as_str() });
             audit::note(tx, &event, Some(account), caller.actor(), user, told)?;
+            emit_member(tx, &changed, &super::Member { role, ..before })?;
         }
         listed(tx, super::Member { role, ..before })
     };

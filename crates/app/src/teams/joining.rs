@@ -11,6 +11,7 @@ use super::seats::Seats;
 use super::{Invitation, InvitationState, Member, lock};
 use crate::audit::{self, Audited};
 use crate::identity::{Device, hash_of_secret};
+use crate::webhooks::{Emitted, Event, emit_member};
 use crate::{App, AppError};
 
 /// An invitation that somebody is about to take up.
@@ -18,13 +19,15 @@ use crate::{App, AppError};
 pub(crate) struct Joining {
     secret_hash: [u8; 32],
     event: Audited,
+    told: Emitted,
     now: Timestamp,
 }
 
 impl Joining {
     pub fn new(app: &App, secret: &str, device: &Device) -> Self {
         let event = Audited::new(app, "member.joined", Some(device));
-        Self { secret_hash: hash_of_secret(secret), event, now: app.now() }
+        let told = Emitted::new(app, Event::MemberJoined);
+        Self { secret_hash: hash_of_secret(secret), event, told, now: app.now() }
     }
 
     /// The invitation, to be read again when it is accepted.
@@ -63,6 +66,7 @@ impl Joining {
         let member = Member { account, user: user.id, role: invitation.role, joined_at: self.now };
         members::insert(tx, &member)?;
         seats.note_changed(tx)?;
+        emit_member(tx, &self.told, &member)?;
         let told = json!({ "role": member.role.as_str(), "invitation": invitation.id.to_string() });
         audit::note(tx, &self.event, Some(account), user.id, user.id, told)?;
         Ok(member)

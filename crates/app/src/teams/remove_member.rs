@@ -12,6 +12,7 @@ use super::{Member, action_on, lock, member, must_be_allowed, must_keep_owner, r
 use crate::audit::{self, Audited};
 use crate::identity::Device;
 use crate::identity::scopes::ACCOUNTS_WRITE;
+use crate::webhooks::{Emitted, Event, emit_member};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Removes a member, or the caller themselves. Their keys in the account are revoked; what they used stays counted.
@@ -29,6 +30,7 @@ pub async fn remove_member(
     let account = caller.account_of_person(app, account, (action, ACCOUNTS_WRITE)).await?;
     let event = Audited::new(app, if is_self { "member.left" } else { "member.removed" }, Some(device));
     let (caller, now, seats) = (caller.clone(), app.now(), SeatsChanged::new(app).await?);
+    let told = Emitted::new(app, Event::MemberLeft);
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         lock(tx, account)?;
         let own_role = role_now(tx, &caller, account)?;
@@ -39,6 +41,7 @@ pub async fn remove_member(
         must_keep_owner(tx, &leaving)?;
         leave(tx, &leaving, now)?;
         seats.note(tx, account, 0)?;
+        emit_member(tx, &told, &leaving)?;
         Ok(audit::note(tx, &event, Some(account), caller.actor(), user, json!({ "role": leaving.role.as_str() }))?)
     };
     app.database.write("remove_member", write).await

@@ -10,6 +10,7 @@ use super::{ListedMember, Member, listed, lock, member, must_be_allowed, role_no
 use crate::audit::{self, Audited};
 use crate::identity::scopes::ACCOUNTS_WRITE;
 use crate::identity::{Device, must_be_recent};
+use crate::webhooks::{Emitted, Event, emit_member};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// Makes a member the owner and the caller an admin. By the platform's backend: the member is the only owner from now on.
@@ -23,6 +24,7 @@ pub async fn transfer(
     must_be_recent(app, caller)?;
     let event = Audited::new(app, "account.transferred", Some(device));
     let caller = caller.clone();
+    let [lowered, raised] = [Event::MemberChanged; 2].map(|event| Emitted::new(app, event));
     let write = move |tx: &mut Tx<'_>| -> Result<ListedMember, AppError> {
         lock(tx, account)?;
         let own_role = role_now(tx, &caller, account)?;
@@ -31,9 +33,11 @@ pub async fn transfer(
         for owner in members::of_account(tx, account)? {
             if owner.role == Role::Owner && owner.user != to && gives(&caller, own_role, &owner) {
                 members::set_role(tx, account, owner.user, Role::Admin)?;
+                emit_member(tx, &lowered, &Member { role: Role::Admin, ..owner })?;
             }
         }
         members::set_role(tx, account, to, Role::Owner)?;
+        emit_member(tx, &raised, &Member { role: Role::Owner, ..new_owner })?;
         audit::note(tx, &event, Some(account), caller.actor(), to, json!({ "from": new_owner.role.as_str() }))?;
         listed(tx, Member { role: Role::Owner, ..new_owner })
     };

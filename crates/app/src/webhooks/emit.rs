@@ -4,6 +4,7 @@ use domain::ids::{AccountId, JobId, WebhookDeliveryId, WebhookMessageId};
 use domain::time::Timestamp;
 use serde_json::{Value as Json, json};
 use storage::records::jobs::{self, NewJob};
+use storage::records::members::Member;
 use storage::records::webhooks::{self, DeliveryState, EndpointStatus, WebhookDelivery, WebhookEndpoint};
 use storage::{StorageError, Tx};
 
@@ -38,6 +39,12 @@ pub(crate) fn emit(tx: &mut Tx<'_>, emitted: &Emitted, account: AccountId, data:
         }
     }
     Ok(())
+}
+
+/// Of a member: joined, changed or left.
+pub(crate) fn emit_member(tx: &mut Tx<'_>, emitted: &Emitted, member: &Member) -> Result<(), StorageError> {
+    let data = json!({ "user": member.user.to_string(), "role": member.role.as_str() });
+    emit(tx, emitted, member.account, &data)
 }
 
 /// To one endpoint, whether it asked for such events or not.

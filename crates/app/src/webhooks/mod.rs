@@ -12,7 +12,7 @@ mod list_deliveries;
 mod replay;
 
 pub(crate) use deliver::{DELIVER_WEBHOOK, deliver, note_failure};
-pub(crate) use emit::{Emitted, emit};
+pub(crate) use emit::{Emitted, emit, emit_member};
 pub use endpoints::{
     EndpointChanges, NewEndpoint, SigningSecret, create_endpoint, delete_endpoint, get_endpoint, list_endpoints,
     rotate_secret, update_endpoint,

@@ -119,6 +119,34 @@ async fn a_secret_is_replaced_with_both_good_for_a_day_and_an_endpoint_that_is_g
 }
 
 #[tokio::test]
+async fn an_endpoint_is_told_who_comes_and_goes() {
+    with_catalog(SMALL_CATALOG, async |server| {
+        let (owner, other) =
+            (Person::new(server, "ada@example.com").await, Person::new(server, "grace@example.com").await);
+        let receiver = Receiver::start().await;
+        endpoint(&owner, &receiver, &["member.joined", "member.changed", "member.left"]).await;
+        let member = format!("/api/v1/accounts/{}/members/{}", owner.account, other.user);
+        server.put(&member, json!({ "role": "member" })).await.expect(201);
+        owner.patch(&member, json!({ "role": "admin" })).await.expect(200);
+        other.delete(&member).await.expect(204);
+        until("all three are told", async || receiver.received().await.len() == 3).await;
+        let told = receiver.received().await;
+        let mut told: Vec<(String, String)> = told
+            .iter()
+            .map(|told| {
+                let body: Value = serde_json::from_str(&told.body).expect("JSON");
+                assert_eq!(body["data"]["user"], other.user.as_str());
+                (text(&body, "type").to_owned(), text(&body["data"], "role").to_owned())
+            })
+            .collect();
+        told.sort();
+        let wanted = [("member.changed", "admin"), ("member.joined", "member"), ("member.left", "admin")];
+        assert_eq!(told, wanted.map(|(event, role)| (event.to_owned(), role.to_owned())));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn endpoints_are_their_accounts_alone() {
     with_catalog(SMALL_CATALOG, async |server| {
         let (person, stranger) =

@@ -7,6 +7,7 @@ pub mod confirm_email;
 pub mod forgot_password;
 mod form;
 pub mod hand_off;
+pub mod invitation;
 mod render;
 pub mod reset_password;
 pub mod verify_email;
@@ -20,7 +21,8 @@ use serde::Deserialize;
 use crate::WebState;
 use crate::extract::fields::Text;
 
-const PAGES: [&str; 5] = ["/hand-off", "/verify-email", "/confirm-email", "/forgot-password", "/reset-password"];
+const PAGES: [&str; 6] =
+    ["/hand-off", "/invitation", "/verify-email", "/confirm-email", "/forgot-password", "/reset-password"];
 
 pub use render::finish;
 
@@ -29,6 +31,7 @@ pub fn routes() -> Router<Arc<WebState>> {
     Router::new()
         .route("/hand-off", get(hand_off::arrive))
         .route("/verify-email", get(verify_email::show).post(verify_email::send))
+        .route("/invitation", get(invitation::show).post(invitation::send))
         .route("/confirm-email", get(confirm_email::show).post(confirm_email::send))
         .route("/forgot-password", get(forgot_password::show).post(forgot_password::send))
         .route("/reset-password", get(reset_password::show).post(reset_password::send))

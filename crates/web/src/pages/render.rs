@@ -42,6 +42,21 @@ pub struct ForgotPasswordPage<'p> {
     pub failure: Option<String>,
 }
 
+#[derive(Template)]
+#[template(path = "invitation.html")]
+pub struct InvitationPage<'p> {
+    pub product: &'p str,
+    pub token: &'p str,
+    pub account: &'p str,
+    pub inviter: &'p str,
+    pub email: &'p str,
+    pub role: &'p str,
+    /// Somebody has the address here, and signs in.
+    pub registered: bool,
+    pub min_length: usize,
+    pub failure: Option<String>,
+}
+
 /// It is done, and what to do next.
 #[derive(Template)]
 #[template(path = "done.html")]
@@ -100,6 +115,18 @@ mod tests {
             NewPasswordPage { product, token, min_length: 10, failure: failure() }.render(),
             ForgotPasswordPage { product, email: token, failure: None }.render(),
             DonePage { product, title, explanation }.render(),
+            InvitationPage {
+                product,
+                token,
+                account: "<b>",
+                inviter: "<b>",
+                email: "<b>",
+                role: "member",
+                registered: false,
+                min_length: 10,
+                failure: failure(),
+            }
+            .render(),
         ];
         for html in pages.map(Result::unwrap) {
             assert!(html.starts_with("<!doctype html>") && html.contains("<h1>"), "{html}");

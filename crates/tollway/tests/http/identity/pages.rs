@@ -3,7 +3,7 @@
 use serde_json::json;
 use testkit::server::{Answer, TestServer};
 
-use crate::stage::{Person, SMALL_CATALOG, ask, mail_link, with_catalog};
+use crate::stage::{PASSWORD, Person, SMALL_CATALOG, ask, mail_link, with_catalog};
 
 async fn show(server: &TestServer, path: &str) -> Answer {
     server.send(server.request_of_nobody("GET", path)).await.expect("the server answers")
@@ -64,6 +64,31 @@ async fn what_is_wrong_is_told_on_a_page_too() {
         assert_is_page(&hostile);
         let json = ask(server, "POST", "/verify-email", json!({ "token": "x" })).await.expect(415);
         assert_is_page(&json);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_taken_up_on_its_page_by_somebody_new_and_by_somebody_known() {
+    with_catalog(SMALL_CATALOG, async |server| {
+        let owner = Person::new(server, "ada@example.com").await;
+        Person::new(server, "known@example.com").await;
+        let invitations = format!("/api/v1/accounts/{}/invitations", owner.account);
+        for (email, asked) in [("new@example.com", "Choose a password"), ("known@example.com", "Sign in and join")] {
+            owner.post(&invitations, json!({ "email": email, "role": "member" })).await.expect(201);
+            let token = mail_link(server, email, "invitation").await;
+            let shown = show(server, &format!("/invitation?token={token}")).await.expect(200);
+            assert_is_page(&shown);
+            assert!(shown.text.contains(asked) && shown.text.contains("Ada Lovelace"), "{}", shown.text);
+            let wrong = send(server, "/invitation", &format!("token={token}&password=short")).await;
+            assert!([401, 422].contains(&wrong.status) && wrong.text.contains("role=\"alert\""), "{}", wrong.text);
+            let form = format!("token={token}&name=Grace&password={PASSWORD}");
+            let joined = send(server, "/invitation", &form).await.expect(200);
+            assert!(joined.header("set-cookie").is_some_and(|set| set.starts_with("__Host-tollway=")));
+            let person = Person::sign_in(server, email, PASSWORD).await;
+            assert_eq!(person.account, owner.account);
+            assert_is_page(&show(server, &format!("/invitation?token={token}")).await.expect(410));
+        }
     })
     .await;
 }
