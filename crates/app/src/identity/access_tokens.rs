@@ -166,3 +166,46 @@ fn bearer(kind: &str, claims: &Claims) -> Option<Bearer> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::Place;
+
+    type Change = fn(&mut Claims);
+
+    #[tokio::test]
+    async fn only_a_token_for_us_of_a_known_kind_and_in_time_is_taken() {
+        for place in Place::all() {
+            let app = place.open().await;
+            let mut good = claims(&app, UserId::from_bits(7).to_string(), 60);
+            good.sid = Some(SessionId::from_bits(9).to_string());
+            let taken = async |kind: &str, change: Change| {
+                let mut claims = good.clone();
+                change(&mut claims);
+                let token = sign(&app, kind, &claims).await.unwrap();
+                verify(&app, &token.text).await.unwrap()
+            };
+            let (session, user) = (SessionId::from_bits(9), UserId::from_bits(7));
+            assert_eq!(taken(ACCESS, |_| ()).await, Some(Bearer::Session { session, user }));
+            // Clocks of two nodes differ a little.
+            assert!(taken(ACCESS, |claims| claims.nbf += 3).await.is_some());
+            let wrong: [Change; 8] = [
+                |claims| claims.nbf += 60,
+                |claims| claims.exp -= 60,
+                |claims| claims.exp -= 120,
+                |claims| claims.aud = "https://other.example".into(),
+                |claims| claims.iss = "https://other.example".into(),
+                |claims| claims.sub = "acct_00000000000000000000000007".into(),
+                |claims| claims.sid = None,
+                |claims| claims.aud = String::new(),
+            ];
+            for (number, change) in wrong.into_iter().enumerate() {
+                assert_eq!(taken(ACCESS, change).await, None, "change {number}");
+            }
+            for kind in ["JWT", "logout+jwt", "", HAND_OFF] {
+                assert_eq!(taken(kind, |_| ()).await, None, "{kind}");
+            }
+        }
+    }
+}

@@ -12,10 +12,9 @@ use super::authenticate::may_be_signed_in;
 use super::links::{self, Purpose};
 use super::login::Challenge;
 use super::sessions::{Device, Keep, NewSession, SignedIn, chosen_account, signed_in};
-use super::totp::{Checked, Proof};
+use super::totp::{Checked, Proof, hold_guesses};
 use crate::audit::{self, Audited};
-use crate::rate_limits::Identity;
-use crate::{App, AppError, rate_limits};
+use crate::{App, AppError};
 
 /// Wrong codes until a challenge is over, and the password is asked for again.
 const MOST_ATTEMPTS: i64 = 5;
@@ -82,9 +81,7 @@ async fn hold(app: &App, challenge: &str) -> Result<(), AppError> {
         Ok(one_time_tokens::get(tx, &hash, Purpose::SecondFactor.as_str(), now)?)
     };
     match app.database.read("find_challenge", read).await? {
-        Some(token) => rate_limits::hold_anyone(app, "2fa", &[Identity::SignInName(format!("totp:{}", token.subject))])
-            .await
-            .map(|_| ()),
+        Some(token) => hold_guesses(app, &token.subject).await,
         None => Err(AppError::SessionOver),
     }
 }

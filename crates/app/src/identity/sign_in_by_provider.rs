@@ -7,6 +7,7 @@
 
 use providers::oidc::{Identity as Claimed, Provider, SignInError, Started};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use storage::Tx;
 use storage::records::identities::{self, Identity};
 use storage::records::users::{self, User};
@@ -18,6 +19,7 @@ use super::register::{Newcomer, Prepared};
 use super::sessions::{Device, Keep};
 use super::settings::Registration;
 use super::totp;
+use crate::audit::{self, Audited};
 use crate::{App, AppError};
 
 /// How long somebody may take at the provider.
@@ -123,6 +125,7 @@ async fn user_of(app: &App, provider: &Provider, claimed: Claimed, device: &Devi
         None => None,
     };
     let (name, now) = (provider.name().to_owned(), app.now());
+    let event = Audited::new(app, "user.identity_linked", Some(device));
     let is_closed = app.settings.people.registration == Registration::Closed;
     let write = move |tx: &mut Tx<'_>| -> Result<User, AppError> {
         if let Some(known) = identities::get(tx, &claimed.issuer, &claimed.subject)? {
@@ -145,6 +148,7 @@ async fn user_of(app: &App, provider: &Provider, claimed: Claimed, device: &Devi
             created_at: now,
         };
         identities::insert(tx, &identity)?;
+        audit::note(tx, &event, None, user.id, user.id, json!({ "provider": name }))?;
         Ok(user)
     };
     app.database.write("find_user_of_provider", write).await

@@ -3,6 +3,7 @@
 //! A code is good for half a minute before and after its own, and once: the last step that was used is kept. Secrets are
 //! kept sealed, recovery codes as hashes.
 
+use domain::catalog::RateLimit;
 use domain::ids::UserId;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -42,6 +43,16 @@ pub struct Enrolment {
     pub url: String,
     /// The same as a picture.
     pub qr_svg: String,
+}
+
+/// Guesses at one user's codes, however many challenges they come with. With three codes good at any time, these take
+/// months to hit one.
+const GUESSES: RateLimit = RateLimit { requests: 20, window_seconds: 600 };
+
+/// Holds guesses at a user's codes to the catalog's rate `2fa`, or to a rate of our own where it has none.
+pub(super) async fn hold_guesses(app: &App, user: &str) -> Result<(), AppError> {
+    let guessed = [Identity::SignInName(format!("totp:{user}"))];
+    rate_limits::hold_anyone_or(app, "2fa", &guessed, GUESSES).await.map(|_| ())
 }
 
 /// Whether a sign-in of this user asks for a code.
@@ -92,7 +103,7 @@ pub async fn enrol_totp(app: &App, caller: &Caller) -> Result<Enrolment, AppErro
 pub async fn confirm_totp(app: &App, caller: &Caller, code: &str, device: &Device) -> Result<Vec<String>, AppError> {
     let person = caller.person()?;
     must_be_recent(app, caller)?;
-    rate_limits::hold_anyone(app, "2fa", &[Identity::SignInName(format!("totp:{}", person.user))]).await?;
+    hold_guesses(app, &person.user.to_string()).await?;
     let (user, now, vault, code) = (person.user, app.now(), app.vault.clone(), code.to_owned());
     let codes = recovery_codes(&app.entropy);
     let hashes: Vec<[u8; 32]> = codes.iter().map(|code| hash_of(code)).collect();
@@ -167,7 +178,7 @@ async fn with_proof(
 ) -> Result<(), AppError> {
     let person = caller.person()?;
     must_be_recent(app, caller)?;
-    rate_limits::hold_anyone(app, "2fa", &[Identity::SignInName(format!("totp:{}", person.user))]).await?;
+    hold_guesses(app, &person.user.to_string()).await?;
     let (user, checked) = (person.user, Checked::new(app, proof));
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         let person = users::by_id(tx, user)?.ok_or(AppError::Unauthenticated)?;

@@ -79,7 +79,8 @@ pub(crate) const KINDS: &[JobKind] = &[
     JobKind {
         name: seats::COUNT_SEATS,
         at_once: 4,
-        deadline: Duration::from_secs(30),
+        // A sum and a command. Short, since a process that dies meanwhile holds the job until its lease is over.
+        deadline: Duration::from_secs(5),
         attempts: 16,
         back_off: BackOff { first: Duration::from_secs(1), most: Duration::from_secs(3_600) },
         run: |app, job| Box::pin(async move { seats::count_seats(&app, &job).await }),

@@ -63,11 +63,31 @@ pub async fn hold_account(app: &App, account: AccountId, scope: &str) -> Result<
 /// [`AppError::RateLimited`] past the rate. What is refused is counted for none.
 pub async fn hold_anyone(app: &App, scope: &str, identities: &[Identity]) -> Result<Option<Allowance>, AppError> {
     let plans = app.plans().await?;
-    let Some(limit) = plans.catalog.rates.get(scope).copied() else { return Ok(None) };
+    match plans.catalog.rates.get(scope).copied() {
+        Some(limit) => take(app, scope, identities, limit).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// As [`hold_anyone`], for what must never go unlimited: where the catalog has no rate for the scope, `otherwise` holds.
+///
+/// # Errors
+/// [`AppError::RateLimited`] past the rate.
+pub async fn hold_anyone_or(
+    app: &App,
+    scope: &str,
+    identities: &[Identity],
+    otherwise: RateLimit,
+) -> Result<Allowance, AppError> {
+    let limit = app.plans().await?.catalog.rates.get(scope).copied();
+    take(app, scope, identities, limit.unwrap_or(otherwise)).await
+}
+
+async fn take(app: &App, scope: &str, identities: &[Identity], limit: RateLimit) -> Result<Allowance, AppError> {
     let texts: Vec<String> = identities.iter().map(Identity::to_string).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let counted = app.rate_limits.take(limit, scope, &texts, app.now()).await;
-    allowance(limit, scope, counted).map(Some)
+    allowance(limit, scope, counted)
 }
 
 fn allowance(limit: RateLimit, scope: &str, counted: Counted) -> Result<Allowance, AppError> {

@@ -146,13 +146,18 @@ impl Drop for TextFile {
 
 /// Waits until something is so, and fails when it is not within ten seconds.
 pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    until_within(Duration::from_secs(10), what, is_so).await;
+}
+
+/// As [`until`], for what takes longer, such as a job whose process died and whose lease must be over first.
+pub async fn until_within(longest: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
     let asking = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let within = tokio::time::timeout(Duration::from_secs(10), asking).await;
-    assert!(within.is_ok(), "{what}: not within ten seconds");
+    let within = tokio::time::timeout(longest, asking).await;
+    assert!(within.is_ok(), "{what}: not within {longest:?}");
 }
 
 /// Asserts the code and the status of a problem, and that it is well formed.

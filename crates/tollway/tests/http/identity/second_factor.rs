@@ -119,6 +119,24 @@ async fn guesses_are_few() {
 }
 
 #[tokio::test]
+async fn guesses_are_few_also_where_the_catalog_has_no_rate_for_them() {
+    with_catalog(SMALL_CATALOG, async |server| {
+        enrolled(server).await;
+        let mut answers = Vec::new();
+        for _ in 0..8 {
+            let challenge = challenge(server).await;
+            for _ in 0..4 {
+                answers.push(second_step(server, &challenge, "code", "000000").await.status);
+            }
+        }
+        // Two went into setting it up.
+        assert_eq!(answers.iter().filter(|status| **status == 403).count(), 18, "{answers:?}");
+        assert!(answers[18..].iter().all(|status| *status == 429), "{answers:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn it_is_taken_away_only_with_a_code_and_after_a_recent_sign_in() {
     with_catalog(SMALL_CATALOG, async |server| {
         let (person, authenticator, _) = enrolled(server).await;
