@@ -13,7 +13,7 @@ use storage::ledger::LedgerError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    #[error("A valid API key is required: send it as `Authorization: Bearer …`.")]
+    #[error("A valid API key or access token is required: send it as `Authorization: Bearer …`.")]
     Unauthenticated,
     #[error("This needs a service key; an account's own key cannot do it.")]
     ServiceKeyRequired,
