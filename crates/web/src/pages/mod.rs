@@ -4,6 +4,7 @@
 //! it. [`render`] writes pages, [`form`] reads what is sent.
 
 pub mod confirm_email;
+mod confirmation;
 pub mod forgot_password;
 mod form;
 pub mod hand_off;
