@@ -1,9 +1,11 @@
 //! Which plan an account is on and why: plans given without payment, and what was agreed with one account alone.
 
+pub mod check_stripe;
 pub(crate) mod end_due_grants;
 mod end_grant;
 mod grant_plan;
 mod overrides;
+pub mod set_up_stripe;
 mod settings;
 mod subscription;
 

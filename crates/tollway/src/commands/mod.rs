@@ -10,3 +10,4 @@ pub mod ledger;
 pub mod mail;
 pub mod migrate;
 pub mod serve;
+pub mod stripe;
