@@ -42,6 +42,7 @@ pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
 pub const SMTP_SERVER: &str = "the SMTP server aiosmtpd";
 pub const TOKEN_VERIFIER: &str = "the Python package PyJWT";
+pub const STRIPE_CLIENT: &str = "the Python client of Stripe";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
 pub const OIDC_PROVIDER: &str = "an OpenID Connect provider";
 
@@ -52,7 +53,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 10] = [
+pub static ALL: [Part; 11] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -108,6 +109,13 @@ pub static ALL: [Part; 10] = [
         needed_for: "access tokens verified by another service",
         install: Install::Python,
         locate: || locate_python_with(&["jwt", "cryptography"]),
+    },
+    Part {
+        name: STRIPE_CLIENT,
+        variable: "TOLLWAY_TEST_STRIPE_CLIENT",
+        needed_for: "Stripe's calls and signatures as Stripe itself makes them",
+        install: Install::Python,
+        locate: || locate_python_with(&["stripe"]),
     },
     Part {
         name: NODE_CLIENTS,

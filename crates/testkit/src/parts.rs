@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use parts::{
     NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, OIDC_PROVIDER, POSTGRES, REDIS, SCHEMATHESIS, SMTP_SERVER, STRACE,
-    TOKEN_VERIFIER,
+    STRIPE_CLIENT, TOKEN_VERIFIER,
 };
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
@@ -51,6 +51,11 @@ pub fn smtp_server() -> Option<PathBuf> {
 /// The Python that has the package `PyJWT`.
 pub fn token_verifier() -> Option<PathBuf> {
     part_or_skip(TOKEN_VERIFIER)
+}
+
+/// The Python that has the package `stripe`.
+pub fn stripe_client() -> Option<PathBuf> {
+    part_or_skip(STRIPE_CLIENT)
 }
 
 /// The folder whose `node_modules` has the package `openai`, for `node`.
@@ -112,6 +117,7 @@ mod tests {
             official_clients,
             smtp_server,
             token_verifier,
+            stripe_client,
             node_clients,
             oidc_provider,
         ];
