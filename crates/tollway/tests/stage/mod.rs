@@ -7,6 +7,7 @@ mod customer;
 mod person;
 mod receiver;
 mod socket;
+mod stripe_account;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,11 +19,12 @@ use testkit::server::{Engine, Start, TestServer, fresh_folder};
 
 pub use authenticator::Authenticator;
 pub use browser::Browser;
-pub use command_line::tollway;
+pub use command_line::{Output, tollway};
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
 pub use socket::{Socket, post_head};
+pub use stripe_account::StripeAccount;
 
 /// The program under test.
 pub const TOLLWAY: &str = env!("CARGO_BIN_EXE_tollway");
