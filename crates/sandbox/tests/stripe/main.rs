@@ -2,5 +2,7 @@
 
 mod api;
 mod basics;
+mod changes;
 mod cycle;
+mod payments;
 mod stage;
