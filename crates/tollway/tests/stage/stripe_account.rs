@@ -1,7 +1,7 @@
 //! An account at the stand-in for Stripe, as its owner sees it in the Dashboard.
 
-use std::sync::Arc;
-
+use providers::secret::SecretText;
+use providers::stripe::{Stripe as StripeClient, StripeSettings};
 use sandbox::stripe::{Options, Stripe, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -11,8 +11,6 @@ const SECRET_KEY: &str = "sk_test_of_the_stage";
 /// Gone when dropped.
 pub struct StripeAccount {
     pub url: String,
-    /// To look behind what is told over HTTP.
-    pub stripe: Arc<Stripe>,
     client: reqwest::Client,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -28,14 +26,21 @@ impl StripeAccount {
         let stopped = async move {
             let _ = stopped.await;
         };
-        tokio::spawn(serve(listener, stripe.clone(), stopped));
-        StripeAccount { url, stripe, client: reqwest::Client::new(), stop: Some(stop) }
+        tokio::spawn(serve(listener, stripe, stopped));
+        StripeAccount { url, client: reqwest::Client::new(), stop: Some(stop) }
     }
 
     /// What a server is to be told to sell through it.
     pub fn settings(&self) -> Vec<(String, String)> {
         let settings = [("TOLLWAY_STRIPE_SECRET_KEY", SECRET_KEY), ("TOLLWAY_STRIPE_BASE_URL", &self.url)];
         settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    /// Tollway's own client for it.
+    pub fn client(&self) -> StripeClient {
+        let base_url = self.url.parse().expect("an address");
+        let settings = StripeSettings { base_url, ..StripeSettings::new(SecretText::new(SECRET_KEY)) };
+        StripeClient::new(&settings).expect("a client")
     }
 
     /// With a path from `/v1` on.
@@ -55,11 +60,25 @@ impl StripeAccount {
         asked.iter().filter(|asked| asked["method"] != "GET").count()
     }
 
+    /// Steers the stand-in itself: `checkout/cs_…/pay`, `clock`, `webhooks`.
+    pub async fn steer(&self, path: &str, body: &Value) -> Value {
+        self.answer(self.client.post(format!("{}/sandbox/{path}", self.url)).json(body)).await
+    }
+
+    /// What there is: `customers`, `subscriptions`, `charges`, …
+    pub async fn counts(&self) -> Value {
+        self.answer(self.client.get(format!("{}/sandbox/counts", self.url))).await
+    }
+
+    /// Waits until every webhook has been taken.
+    pub async fn settled(&self) {
+        self.answer(self.client.get(format!("{}/sandbox/settled", self.url))).await;
+    }
+
     /// The next calls do what they ask for, and are not answered.
     pub async fn lose_answers(&self, method: &str, path: &str, times: u32) {
         let fault = json!({ "method": method, "path": path, "times": times, "effect": "lose_answer" });
-        let sent = self.client.post(format!("{}/sandbox/faults", self.url)).json(&fault).send().await;
-        assert!(sent.expect("an answer").status().is_success());
+        self.steer("faults", &fault).await;
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Value {
