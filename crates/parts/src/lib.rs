@@ -40,9 +40,9 @@ pub const REDIS: &str = "Redis";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
+pub const STRIPE_CLIENT: &str = "the Python client of Stripe";
 pub const SMTP_SERVER: &str = "the SMTP server aiosmtpd";
 pub const TOKEN_VERIFIER: &str = "the Python package PyJWT";
-pub const STRIPE_CLIENT: &str = "the Python client of Stripe";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
 pub const OIDC_PROVIDER: &str = "an OpenID Connect provider";
 
@@ -97,6 +97,13 @@ pub static ALL: [Part; 11] = [
         locate: || locate_python_with(&["openai", "anthropic"]),
     },
     Part {
+        name: STRIPE_CLIENT,
+        variable: "TOLLWAY_TEST_STRIPE_CLIENT",
+        needed_for: "the stand-in for Stripe and signatures held against Stripe's own client",
+        install: Install::Python,
+        locate: || locate_python_with(&["stripe"]),
+    },
+    Part {
         name: SMTP_SERVER,
         variable: "TOLLWAY_TEST_SMTP_SERVER",
         needed_for: "mails handed to a real server",
@@ -109,13 +116,6 @@ pub static ALL: [Part; 11] = [
         needed_for: "access tokens verified by another service",
         install: Install::Python,
         locate: || locate_python_with(&["jwt", "cryptography"]),
-    },
-    Part {
-        name: STRIPE_CLIENT,
-        variable: "TOLLWAY_TEST_STRIPE_CLIENT",
-        needed_for: "Stripe's calls and signatures as Stripe itself makes them",
-        install: Install::Python,
-        locate: || locate_python_with(&["stripe"]),
     },
     Part {
         name: NODE_CLIENTS,

@@ -43,6 +43,11 @@ pub fn official_clients() -> Option<PathBuf> {
     part_or_skip(OFFICIAL_CLIENTS)
 }
 
+/// The Python that has the package `stripe`.
+pub fn stripe_client() -> Option<PathBuf> {
+    part_or_skip(STRIPE_CLIENT)
+}
+
 /// The Python that has the package `aiosmtpd`. Tests that want it running take [`crate::smtp::SmtpServer`].
 pub fn smtp_server() -> Option<PathBuf> {
     part_or_skip(SMTP_SERVER)
@@ -51,11 +56,6 @@ pub fn smtp_server() -> Option<PathBuf> {
 /// The Python that has the package `PyJWT`.
 pub fn token_verifier() -> Option<PathBuf> {
     part_or_skip(TOKEN_VERIFIER)
-}
-
-/// The Python that has the package `stripe`.
-pub fn stripe_client() -> Option<PathBuf> {
-    part_or_skip(STRIPE_CLIENT)
 }
 
 /// The folder whose `node_modules` has the package `openai`, for `node`.
@@ -115,9 +115,9 @@ mod tests {
             strace,
             schemathesis,
             official_clients,
+            stripe_client,
             smtp_server,
             token_verifier,
-            stripe_client,
             node_clients,
             oidc_provider,
         ];
