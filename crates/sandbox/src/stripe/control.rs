@@ -267,7 +267,12 @@ pub async fn pay(
             "payment_status": session["payment_status"],
         }),
         (Paid::RequiresAction { url }, session) => {
-            json!({ "status": "requires_action", "url": url, "payment_intent": session["_intent"] })
+            json!({
+                "status": "requires_action",
+                "payment_intent": session["_intent"],
+                "intent": url.rsplit('/').next(),
+                "url": url,
+            })
         }
     };
     saved(&stripe, answer).await
@@ -279,7 +284,7 @@ pub struct Authentication {
     confirm: bool,
 }
 
-/// `POST /sandbox/3ds/{payment_intent}`: `{"confirm": true | false}`, the owner's answer. Gives the intent.
+/// `POST /sandbox/3ds/{intent}`: `{"confirm": true | false}`, the owner's answer. Gives the intent, of payment or setup.
 pub async fn authenticate(
     State(stripe): Stand,
     Extension(local): Extension<IsLocal>,
