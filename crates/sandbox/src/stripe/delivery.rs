@@ -1,6 +1,6 @@
 //! Webhooks are delivered: one at a time to each endpoint, in order, signed, tried again until they are taken.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,14 +63,19 @@ pub async fn deliver(stripe: Arc<Stripe>) {
 fn ready(stripe: &Stripe, busy: &HashSet<String>) -> Vec<Letter> {
     let mut state = stripe.state();
     let now = clock::real_ms();
-    let mut taken = busy.clone();
-    let mut due: Vec<Delivery> = state.deliveries.iter().filter(|delivery| is_due(delivery, now)).cloned().collect();
-    due.sort_by_key(|delivery| (delivery.attempts > 0, delivery.not_before_ms, delivery.number));
-    let mut letters = Vec::new();
-    for delivery in due {
-        if !taken.insert(delivery.endpoint.clone()) {
-            continue;
+    let mut first: HashMap<&str, &Delivery> = HashMap::new();
+    let order = |delivery: &Delivery| (delivery.attempts > 0, delivery.not_before_ms, delivery.number);
+    for delivery in
+        state.deliveries.iter().filter(|delivery| is_due(delivery, now) && !busy.contains(&delivery.endpoint))
+    {
+        let best = first.entry(&delivery.endpoint).or_insert(delivery);
+        if order(delivery) < order(best) {
+            *best = delivery;
         }
+    }
+    let first: Vec<Delivery> = first.into_values().cloned().collect();
+    let mut letters = Vec::new();
+    for delivery in first {
         match letter(&state, &delivery) {
             Some(letter) => letters.push(letter),
             // The endpoint is no longer there.

@@ -140,6 +140,8 @@ pub const INVOICE_PAYMENT_LIST: &str =
 pub const INTENT_READ: &str = "client_secret expand";
 pub const INTENT_CONFIRM: &str = "client_secret expand off_session payment_method return_url use_stripe_sdk";
 pub const INTENT_LIST: &str = "created(= gt gte lt lte) customer ending_before expand limit starting_after";
+pub const SETUP_CREATE: &str = "!automatic_payment_methods(*) confirm customer expand metadata(*) payment_method \
+    !payment_method_options(*) !payment_method_types return_url usage";
 pub const CHARGE_UPDATE: &str = "description expand metadata(*)";
 pub const CHARGE_LIST: &str =
     "created(= gt gte lt lte) customer ending_before expand limit payment_intent starting_after";

@@ -10,7 +10,7 @@ use super::{
     account, charges, checkout, customers, discounts, invoice_items, meters, payment_intents, payment_methods,
 };
 use super::{invoices::endpoints as invoices, invoices::payments, invoices::preview};
-use super::{portal, prices, products, refunds, test_clocks, webhook_endpoints};
+use super::{portal, prices, products, refunds, setup_intents, test_clocks, webhook_endpoints};
 use super::{subscriptions::cancel, subscriptions::endpoints as subscriptions, subscriptions::item_endpoints as items};
 
 pub type Answer = fn(&mut Work, &Request) -> Result<Value, Refusal>;
@@ -99,6 +99,10 @@ pub static ROUTES: &[Route] = &[
     get("/v1/payment_intents", takes::INTENT_LIST, payment_intents::list),
     get("/v1/payment_intents/{id}", takes::INTENT_READ, payment_intents::read),
     post("/v1/payment_intents/{id}/confirm", takes::INTENT_CONFIRM, payment_intents::confirm),
+    post("/v1/setup_intents", takes::SETUP_CREATE, setup_intents::create),
+    get("/v1/setup_intents", takes::INTENT_LIST, setup_intents::list),
+    get("/v1/setup_intents/{id}", takes::INTENT_READ, setup_intents::read),
+    post("/v1/setup_intents/{id}/confirm", takes::INTENT_CONFIRM, setup_intents::confirm),
     get("/v1/charges", takes::CHARGE_LIST, charges::list),
     get("/v1/charges/{id}", takes::READ, charges::read),
     post("/v1/charges/{id}", takes::CHARGE_UPDATE, charges::update),

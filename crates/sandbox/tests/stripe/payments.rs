@@ -258,3 +258,66 @@ async fn an_endpoint_of_an_older_version_gets_the_older_shape() {
     assert_eq!((text(&old, "subscription"), &old["paid"]), (text(&made, "id"), &json!(true)));
     assert!(text(&old, "payment_intent").starts_with("pi_") && text(&old, "charge").starts_with("ch_"));
 }
+
+#[tokio::test]
+async fn a_trial_with_a_card_of_an_owner_begins_when_that_is_confirmed() {
+    let stage = Stage::start().await;
+    let id = session(&stage, &[("subscription_data[trial_period_days]", "14")]).await;
+    let pay = format!("checkout/{id}/pay");
+    let declined = stage.steer(&pay, json!({ "card": "4000000000000002" })).await;
+    assert_eq!(declined["error"], "Your card was declined.");
+    let asked = stage.steer(&pay, json!({ "card": "4000002500003155" })).await;
+    assert_eq!(
+        (text(&asked, "status"), stage.seen("counts").await["subscriptions"].clone()),
+        ("requires_action", json!(0))
+    );
+    let kept = stage.steer(&format!("3ds/{}", text(&asked, "intent")), json!({ "confirm": true })).await;
+    assert_eq!((text(&kept, "object"), text(&kept, "status")), ("setup_intent", "succeeded"));
+    let complete = read_session(&stage, &id).await;
+    assert_eq!(
+        (text(&complete, "payment_status"), text(&complete, "subscription.status")),
+        ("no_payment_required", "trialing")
+    );
+    stage.advance(15 * DAY).await;
+    let counts = stage.seen("counts").await;
+    assert_eq!(
+        (&counts["subscriptions_by_status"], &counts["amount_charged"]),
+        (&json!({ "active": 1 }), &json!(2000))
+    );
+}
+
+#[tokio::test]
+async fn paused_collection_leaves_voids_or_gives_up_what_falls_due() {
+    let stage = Stage::start().await;
+    let price = stage.price("pro", "2000", "month").await;
+    for (behavior, expected) in [("keep_as_draft", "draft"), ("void", "void"), ("mark_uncollectible", "uncollectible")]
+    {
+        let made = stage.subscription("pm_card_visa", &price).await;
+        let path = format!("/v1/subscriptions/{}", text(&made, "id"));
+        stage.post(&path, &[("pause_collection[behavior]", behavior)]).await;
+        stage.advance(32 * DAY).await;
+        let read = stage.get(&path, &[("expand[]", "latest_invoice")]).await;
+        assert_eq!((text(&read, "status"), text(&read, "latest_invoice.status")), ("active", expected));
+        let resumed = stage.post(&path, &[("pause_collection", "")]).await;
+        assert_eq!(resumed["pause_collection"], json!(null));
+        stage.delete(&path, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn retries_that_are_used_up_leave_it_unpaid_where_that_is_chosen() {
+    let stage = Stage::start().await;
+    stage.steer("settings", json!({ "after_retries": "unpaid" })).await;
+    let price = stage.price("pro", "2000", "month").await;
+    let made = stage.subscription("pm_card_visa", &price).await;
+    let customer = text(&made, "customer");
+    let bad = stage.post("/v1/payment_methods/pm_card_chargeCustomerFail/attach", &[("customer", customer)]).await;
+    let path = format!("/v1/subscriptions/{}", text(&made, "id"));
+    stage.post(&path, &[("default_payment_method", text(&bad, "id"))]).await;
+    stage.advance(50 * DAY).await;
+    let unpaid = stage.get(&path, &[]).await;
+    assert_eq!(text(&unpaid, "status"), "unpaid");
+    let invoice = text(&unpaid, "latest_invoice");
+    stage.post(&format!("/v1/invoices/{invoice}/pay"), &[("payment_method", "pm_card_visa")]).await;
+    assert_eq!(text(&stage.get(&path, &[]).await, "status"), "active");
+}

@@ -151,12 +151,13 @@ pub fn finalize_due(work: &mut Work, id: &str) {
             );
             return;
         }
-        "void" | "mark_uncollectible" => {
-            finalizing::finalize(work, id, None);
-            if subscription.text("pause_collection.behavior") == "void" {
-                paying::close(work, id, "void", "invoice.voided");
-            } else {
-                paying::close(work, id, "uncollectible", "invoice.marked_uncollectible");
+        behavior @ ("void" | "mark_uncollectible") => {
+            let is_void = behavior == "void";
+            if finalizing::finalize(work, id, None).text("status") == "open" {
+                match is_void {
+                    true => paying::close(work, id, "void", "invoice.voided"),
+                    false => paying::close(work, id, "uncollectible", "invoice.marked_uncollectible"),
+                };
             }
             return;
         }
