@@ -1,13 +1,16 @@
-//! Which plan an account is on and why: plans given without payment, and what was agreed with one account alone.
+//! What accounts pay for and what they have by it: plans that are bought, given, changed and ended; invoices; payments.
+//!
+//! Stripe is the truth about money, Tollway about access. Use cases here ask Stripe for something and then learn what has
+//! become of it the same way as from an event of Stripe's; start at [`settle`] for what follows from it.
 
-pub(crate) mod end_due_grants;
 mod end_grant;
 mod grant_plan;
 mod overrides;
+pub(crate) mod settle;
 mod subscription;
 
+pub use domain::billing::{Source, Status};
 pub use end_grant::end_grant;
 pub use grant_plan::grant_plan;
 pub use overrides::{get_overrides, put_overrides};
-pub use storage::records::subscriptions::{Source, Status};
 pub use subscription::{SubscriptionView, subscription};

@@ -33,7 +33,7 @@ const PULSE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Duty {
-    EndDueGrants,
+    SettlePlans,
     SettleExpired,
     NoteLastUse,
     RollUpUsage,
@@ -47,7 +47,7 @@ enum Duty {
 
 impl Duty {
     const ALL: [Duty; 10] = [
-        Duty::EndDueGrants,
+        Duty::SettlePlans,
         Duty::SettleExpired,
         Duty::NoteLastUse,
         Duty::RollUpUsage,
@@ -61,7 +61,7 @@ impl Duty {
 
     fn name(self) -> &'static str {
         match self {
-            Duty::EndDueGrants => "end_due_grants",
+            Duty::SettlePlans => "settle_plans",
             Duty::SettleExpired => "settle_expired_reservations",
             Duty::NoteLastUse => "note_last_use_of_keys",
             Duty::RollUpUsage => "roll_up_usage",
@@ -76,7 +76,7 @@ impl Duty {
 
     fn every(self) -> Duration {
         Duration::from_secs(match self {
-            Duty::EndDueGrants | Duty::ExpireInvitations => 5,
+            Duty::SettlePlans | Duty::ExpireInvitations => 5,
             Duty::SettleExpired => 2,
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
@@ -88,7 +88,7 @@ impl Duty {
 
     async fn run(self, app: &App) -> Result<(), AppError> {
         match self {
-            Duty::EndDueGrants => billing::end_due_grants::end_due_grants(app).await,
+            Duty::SettlePlans => billing::settle::settle_due(app).await,
             Duty::SettleExpired => settle_expired::settle_expired(app).await,
             Duty::NoteLastUse => identity::note_last_use::note_last_use(app).await,
             Duty::RollUpUsage => roll_up_usage::roll_up_usage(app).await,
