@@ -19,8 +19,8 @@ use crate::connections::{Connector, NoAuthorities, NoConnection};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const LARGEST_BYTES: usize = 512 * 1024;
-const SENDER: HeaderValue = HeaderValue::from_static(concat!("tollway/", env!("CARGO_PKG_VERSION")));
-const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+pub(crate) const SENDER: HeaderValue = HeaderValue::from_static(concat!("tollway/", env!("CARGO_PKG_VERSION")));
+pub(crate) const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Connections to one other party.

@@ -6,6 +6,7 @@
 //! - [`issuers`]: tokens that others have signed, and the keys they publish
 //! - [`webhooks`]: tells other servers what happened, signed
 //! - [`addresses`]: which addresses may be called, checked where a connection is made
+//! - [`stripe`]: what is sold, and who has paid
 //! - [`shared_limits`]: requests counted for all nodes at once, in Redis
 //! - [`secret`]: text that no log shows
 
@@ -18,4 +19,5 @@ pub mod model_api;
 pub mod oidc;
 pub mod secret;
 pub mod shared_limits;
+pub mod stripe;
 pub mod webhooks;
