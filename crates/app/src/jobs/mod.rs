@@ -43,10 +43,11 @@ enum Duty {
     MakeSigningKeys,
     DeleteOldMessages,
     ExpireInvitations,
+    Reconcile,
 }
 
 impl Duty {
-    const ALL: [Duty; 10] = [
+    const ALL: [Duty; 11] = [
         Duty::SettlePlans,
         Duty::SettleExpired,
         Duty::NoteLastUse,
@@ -57,6 +58,7 @@ impl Duty {
         Duty::MakeSigningKeys,
         Duty::DeleteOldMessages,
         Duty::ExpireInvitations,
+        Duty::Reconcile,
     ];
 
     fn name(self) -> &'static str {
@@ -71,6 +73,7 @@ impl Duty {
             Duty::MakeSigningKeys => "make_signing_keys",
             Duty::DeleteOldMessages => "delete_old_messages",
             Duty::ExpireInvitations => "expire_invitations",
+            Duty::Reconcile => "reconcile_with_stripe",
         }
     }
 
@@ -81,6 +84,7 @@ impl Duty {
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
             Duty::DeleteExpiredAnswers => 60,
+            Duty::Reconcile => 300,
             Duty::KeepLedger | Duty::MakeSigningKeys | Duty::DeleteOldMessages => 3_600,
             Duty::KeepSessions => 30,
         })
@@ -101,6 +105,7 @@ impl Duty {
                 webhooks::delete_old(app).await
             }
             Duty::ExpireInvitations => teams::expire_invitations::expire_invitations(app).await,
+            Duty::Reconcile => billing::reconcile::reconcile_due(app).await,
         }
     }
 }

@@ -1,0 +1,62 @@
+//! Ends a subscription: at the end of what is paid, or at once.
+
+use providers::stripe::{StripeError, SubscriptionChange};
+use serde_json::json;
+use storage::Tx;
+
+use super::SubscriptionView;
+use super::change::When;
+use super::converge::converge;
+use super::intents::{self, answered};
+use super::read_stripe::Depth;
+use super::selling::{buyer, stands};
+use super::subscription::view;
+use domain::ids::AccountId;
+
+use crate::{AccountRef, App, AppError, Caller};
+
+/// At the period's end the plan is kept until then, and the end can be taken back until then. At once nothing is paid
+/// back, and the account is on the default plan from the next call on. Canceling what is canceled changes nothing.
+pub async fn cancel(
+    app: &App,
+    caller: &Caller,
+    account: &AccountRef,
+    when: When,
+) -> Result<SubscriptionView, AppError> {
+    let account = buyer(app, caller, account).await?;
+    cancel_of(app, account, when).await?;
+    let (plans, now) = (app.plans().await?, app.now());
+    let read = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> { view(tx, &plans, account, now) };
+    app.database.read("get_canceled_subscription", read).await
+}
+
+/// # Errors
+/// [`AppError::NotSubscribed`] when there is nothing to cancel.
+pub(super) async fn cancel_of(app: &App, account: AccountId, when: When) -> Result<(), AppError> {
+    let stripe = app.stripe()?;
+    converge(app, account, Depth::Recent).await?;
+    let billed = stands(app, account).await?.billed.ok_or(AppError::NotSubscribed)?;
+    // What was only begun, or does not run, has no period to wait for.
+    let when = if billed.status.is_running() { when } else { When::Now };
+    if when == When::PeriodEnd && billed.cancel_at.is_some() {
+        return Ok(());
+    }
+    let request = json!({ "subscription": billed.id, "when": when.as_str() });
+    let intent = intents::begin(app, account, "cancel", &request).await?;
+    let key = intents::key(&intent, "cancel");
+    let made = match when {
+        When::PeriodEnd => {
+            let change = SubscriptionChange { cancel_at_period_end: Some(true), ..SubscriptionChange::default() };
+            stripe.change_subscription(&billed.id, &change, &key).await
+        }
+        When::Now => stripe.cancel_subscription(&billed.id, true, false, &key).await,
+    };
+    let made = match made {
+        // Somebody was faster; what Stripe has is learned below.
+        Err(StripeError::NotFound { .. }) => Ok(()),
+        made => answered(app, &intent, made).await.map(|_| ()),
+    };
+    converge(app, account, Depth::Recent).await?;
+    made?;
+    intents::close(app, intent.id).await
+}
