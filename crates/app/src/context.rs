@@ -7,6 +7,7 @@ use domain::time::Timestamp;
 use providers::issuers::Issuers;
 use providers::mail::MailServer;
 use providers::oidc::Providers;
+use providers::stripe::Stripe;
 use providers::webhooks::WebhookSender;
 use storage::ledger::Ledger;
 use storage::ledger::plan_book::PlanBook;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::AppError;
 use crate::accounts::AccountNames;
+use crate::billing::BillingSettings;
 use crate::gateway::Gateway;
 use crate::identity::{KeyCache, Passwords, PeopleSettings, SessionCache, SigningKeys};
 use crate::rate_limits::RateLimits;
@@ -45,6 +47,8 @@ pub struct App {
     /// `None`: this system trusts nobody that an endpoint could prove itself by.
     pub(crate) webhook_sender: Option<Arc<WebhookSender>>,
     pub(crate) rate_limits: Arc<RateLimits>,
+    /// `None`: nothing is sold.
+    pub(crate) stripe: Option<Arc<Stripe>>,
 }
 
 /// What the operator has set.
@@ -59,6 +63,7 @@ pub struct Settings {
     /// Development: the clock can be moved.
     pub development: bool,
     pub people: PeopleSettings,
+    pub billing: BillingSettings,
 }
 
 impl Settings {
@@ -70,6 +75,11 @@ impl Settings {
     /// A page with the secret that it needs.
     pub fn link(&self, page: &str, secret: &str) -> String {
         format!("{}/{page}?token={secret}", self.issuer())
+    }
+
+    /// Whether customers may be sent there after buying: to this server, or to an allowed origin.
+    pub fn may_lead_to(&self, target: &str) -> bool {
+        self.billing.may_lead_to(target, self.issuer())
     }
 
     /// Who tokens are said to be from.
@@ -123,6 +133,7 @@ impl App {
             jobs_added,
             mail_server: None,
             webhook_sender: None,
+            stripe: None,
         }
     }
 
@@ -145,6 +156,39 @@ impl App {
     pub fn with_webhook_sender(mut self, sender: Option<WebhookSender>) -> Self {
         self.webhook_sender = sender.map(Arc::new);
         self
+    }
+
+    /// The same application, with a Stripe account that plans are sold through.
+    #[must_use]
+    pub fn with_stripe(mut self, stripe: Option<Stripe>) -> Self {
+        self.stripe = stripe.map(Arc::new);
+        self
+    }
+
+    /// Whether a Stripe account is configured.
+    pub fn has_stripe(&self) -> bool {
+        self.stripe.is_some()
+    }
+
+    /// Whether plans can be sold: what Stripe tells of payments must be provable.
+    pub fn sells(&self) -> bool {
+        self.stripe.is_some() && !self.settings.billing.webhook_secrets.is_empty()
+    }
+
+    /// The Stripe account.
+    ///
+    /// # Errors
+    /// [`AppError::SellingNotSetUp`] when none is configured.
+    pub(crate) fn stripe(&self) -> Result<&Stripe, AppError> {
+        self.stripe.as_deref().ok_or(AppError::SellingNotSetUp)
+    }
+
+    /// The Stripe account, where what it tells can be proved to be its own: without that nothing is sold.
+    ///
+    /// # Errors
+    /// [`AppError::SellingNotSetUp`].
+    pub(crate) fn must_sell(&self) -> Result<&Stripe, AppError> {
+        if self.sells() { self.stripe() } else { Err(AppError::SellingNotSetUp) }
     }
 
     /// Whether mails are sent; without a server they wait in the outbox.
@@ -183,6 +227,11 @@ impl App {
 
     pub fn new_id<K: Kind>(&self) -> Id<K> {
         Id::new(self.now(), self.entropy.bits())
+    }
+
+    /// The random part of an id whose time is told from elsewhere.
+    pub(crate) fn new_id_bits(&self) -> u128 {
+        self.entropy.bits()
     }
 
     /// The catalog in force with its plan versions.

@@ -9,6 +9,7 @@ use storage::ledger::LedgerSettings;
 use storage::{Clock, Database, DatabaseUrl};
 use testkit::postgres::TestDatabase;
 
+use crate::billing::BillingSettings;
 use crate::catalog::apply_catalog;
 use crate::identity::PeopleSettings;
 use crate::vault::Vault;
@@ -54,6 +55,7 @@ impl Place {
             auto_create_accounts: true,
             development: false,
             people: PeopleSettings::default(),
+            billing: BillingSettings::default(),
         };
         let app = App::new(database, ledger, settings, Vault::new("a key for tests", None));
         apply_catalog(&app, CATALOG, &[]).await.unwrap();

@@ -1,8 +1,10 @@
 //! Ends a subscription: at the end of what is paid, or at once.
 
+use domain::ids::AccountId;
 use providers::stripe::{StripeError, SubscriptionChange};
 use serde_json::json;
 use storage::Tx;
+use storage::records::jobs::Job;
 
 use super::SubscriptionView;
 use super::change::When;
@@ -11,8 +13,7 @@ use super::intents::{self, answered};
 use super::read_stripe::Depth;
 use super::selling::{buyer, stands};
 use super::subscription::view;
-use domain::ids::AccountId;
-
+use crate::jobs::kinds::{Done, JobFailure};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// At the period's end the plan is kept until then, and the end can be taken back until then. At once nothing is paid
@@ -28,6 +29,17 @@ pub async fn cancel(
     let (plans, now) = (app.plans().await?, app.now());
     let read = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> { view(tx, &plans, account, now) };
     app.database.read("get_canceled_subscription", read).await
+}
+
+/// The job that closing an account leaves behind: what it pays for ends at once.
+pub(crate) const CANCEL_BILLING: &str = "cancel_billing";
+
+pub(crate) async fn cancel_billing(app: &App, job: &Job) -> Result<Done, JobFailure> {
+    let account = job.account.ok_or_else(|| JobFailure::GiveUp("the job names no account".into()))?;
+    match cancel_of(app, account, When::Now).await {
+        Ok(()) | Err(AppError::NotSubscribed) => Ok(Done),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// # Errors

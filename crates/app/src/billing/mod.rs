@@ -5,7 +5,7 @@
 
 mod apply_stripe_invoice;
 mod apply_stripe_subscription;
-mod cancel;
+pub(crate) mod cancel;
 mod change;
 mod change_plan;
 pub(crate) mod checkout;
@@ -26,6 +26,7 @@ pub(crate) mod receive_event;
 pub(crate) mod reconcile;
 mod resume;
 mod selling;
+mod settings;
 pub(crate) mod settle;
 mod subscribe;
 mod subscription;
@@ -50,5 +51,6 @@ pub use resume::resume;
 pub use storage::records::invoices::{Invoice, Line};
 pub use storage::records::payments::Payment;
 pub use storage::records::subscription_history::HistoryEntry;
+pub use settings::{BillingSettings, is_origin};
 pub use subscribe::{Begun, subscribe};
 pub use subscription::{BillingView, ScheduledChange, SubscriptionView, subscription};

@@ -33,7 +33,7 @@ pub async fn resume(app: &App, caller: &Caller, account: &AccountRef) -> Result<
     let intent = intents::begin(app, account, "resume", &request).await?;
     let key = intents::key(&intent, "resume");
     let made = if is_paused {
-        stripe.resume_subscription(&billed.id, &key).await
+        stripe.resume_subscription(&billed.id, None, &key).await
     } else {
         let change = SubscriptionChange {
             cancel_at_period_end: billed.cancel_at.map(|_| false),

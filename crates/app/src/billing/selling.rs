@@ -27,6 +27,8 @@ pub(super) async fn buyer(app: &App, caller: &Caller, account: &AccountRef) -> R
 /// How an account stands with what it pays.
 pub(super) struct Stands {
     pub plans: Arc<PlanBook>,
+    /// Neither suspended nor closed.
+    is_active: bool,
     /// The subscription that stands for it.
     pub billed: Option<BilledSubscription>,
     pub customer: Option<BillingCustomer>,
@@ -37,14 +39,11 @@ pub(super) async fn stands(app: &App, account: AccountId) -> Result<Stands, AppE
     let known = plans.clone();
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
         let row = accounts::by_id(tx, account)?.ok_or(AppError::AccountUnknown)?;
-        if row.status != AccountStatus::Active {
-            return Err(AppError::AccountUnknown);
-        }
         let billed = billed_subscriptions::by_account(tx, account)?;
-        Ok((current(&known, &billed).cloned(), billing_customers::by_account(tx, account)?))
+        Ok((row.status, current(&known, &billed).cloned(), billing_customers::by_account(tx, account)?))
     };
-    let (billed, customer) = app.database.read("how_account_pays", read).await?;
-    Ok(Stands { plans, billed, customer })
+    let (status, billed, customer) = app.database.read("how_account_pays", read).await?;
+    Ok(Stands { plans, is_active: status == AccountStatus::Active, billed, customer })
 }
 
 /// Whether a subscription runs and is charged.
@@ -66,6 +65,9 @@ pub(super) struct Offer {
 /// [`AppError::PlanNotSold`] with the reason for a plan that is free, retired, agreed on with the seller, or not sold by
 /// this interval or in this currency; [`AppError::NotFound`] for one that does not exist.
 pub(super) fn offer(stands: &Stands, plan: &str, interval: Interval) -> Result<Offer, AppError> {
+    if !stands.is_active {
+        return Err(AppError::AccountUnknown);
+    }
     let version = find_plan(&stands.plans, plan)?;
     let sold = &*version.plan;
     let refused = |reason: String| AppError::PlanNotSold { plan: sold.key.clone(), reason };

@@ -12,6 +12,10 @@ use crate::{App, AppError};
 pub struct PublicConfig {
     pub product: String,
     pub currency: Currency,
+    /// For Stripe's own forms in the browser.
+    pub stripe_publishable_key: Option<String>,
+    /// Whether plans can be bought here.
+    pub selling: bool,
     pub sign_in: PublicSignIn,
     /// Features that plans include or not.
     pub features: BTreeSet<Name>,
@@ -43,6 +47,8 @@ pub async fn config(app: &App) -> Result<PublicConfig, AppError> {
     Ok(PublicConfig {
         product: catalog.product.clone(),
         currency: catalog.money_currency(),
+        stripe_publishable_key: app.settings.billing.publishable_key.clone(),
+        selling: app.sells(),
         sign_in: sign_in(app),
         features: active.flat_map(|plan| plan.features.keys().cloned()).collect(),
         meters: catalog.meters.keys().cloned().collect(),

@@ -64,6 +64,7 @@ mod tests {
             auto_create_accounts: true,
             development: false,
             people: PeopleSettings::default(),
+            billing: crate::billing::BillingSettings::default(),
         };
         let issuer = IssuerSettings {
             name: "app".into(),
