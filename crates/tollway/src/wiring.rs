@@ -10,6 +10,7 @@ use providers::issuers::Issuers;
 use providers::mail::MailServer;
 use providers::oidc::Providers;
 use providers::shared_limits::SharedLimits;
+use providers::stripe::Stripe;
 use providers::webhooks::WebhookSender;
 use storage::records::settings as stored;
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError};
@@ -48,6 +49,7 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
         auto_create_accounts: config.auto_create_accounts,
         development,
         people: config.people.clone(),
+        billing: config.billing.clone(),
     };
     let vault = vault(config, development, &database).await?;
     let gateway = Gateway::new(config.gateway.clone())
@@ -60,6 +62,7 @@ pub async fn open(config: &Config, development: bool) -> Result<App, String> {
     let mut app = App::new(database, ledger, settings, vault)
         .with_gateway(gateway)
         .with_mail_server(mail_server)
+        .with_stripe(stripe(config)?)
         .with_webhook_sender(webhook_sender(config, development))
         .with_sign_in_providers(sign_in_providers)
         .with_issuers(issuers);
@@ -120,6 +123,12 @@ fn webhook_sender(config: &Config, development: bool) -> Option<WebhookSender> {
 pub fn mail_server(config: &Config) -> Result<Option<MailServer>, String> {
     let server = config.mail.as_ref().map(MailServer::new).transpose();
     server.map_err(|error| format!("The mail server cannot be used: {error}."))
+}
+
+/// The Stripe account that is configured, if one is.
+pub fn stripe(config: &Config) -> Result<Option<Stripe>, String> {
+    let stripe = config.stripe.as_ref().map(Stripe::new).transpose();
+    stripe.map_err(|error| format!("Stripe cannot be used: {error}."))
 }
 
 /// The development clock goes on from where it was moved to.

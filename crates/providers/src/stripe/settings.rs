@@ -59,7 +59,7 @@ impl StripeSettings {
     }
 
     /// Judges what can be judged without asking anybody.
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         let key = self.secret_key.expose();
         let is_secret = ["sk_", "rk_"].iter().any(|beginning| key.starts_with(beginning));
         if !is_secret || !key.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -29,6 +29,7 @@ pub fn run(common: &Common, command: ConfigCommand) -> Result<ExitCode, String> 
             Gateway::new(config.gateway.clone())
                 .map_err(|(name, error)| format!("The upstream {name} cannot be used: {error}."))?;
             wiring::mail_server(&config)?;
+            wiring::stripe(&config)?;
             println!("The configuration is right.");
         }
         ConfigCommand::Reference => print!("{}", reference()),
@@ -92,6 +93,7 @@ fn value(kind: Kind) -> String {
         Kind::Url => "URL".into(),
         Kind::Sender => "sender".into(),
         Kind::Networks => "addresses, networks".into(),
+        Kind::Origins => "origins".into(),
         Kind::Flag => "true or false".into(),
         Kind::Count(least, most) => format!("{least} to {most}"),
         Kind::Word(words) => words.join(" or "),

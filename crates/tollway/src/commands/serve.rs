@@ -8,6 +8,8 @@ use std::time::Duration;
 use app::App;
 use app::catalog::{apply_catalog, preview_catalog};
 use app::mail::WrittenMails;
+use domain::catalog::{Plan, PlanPrice};
+use providers::stripe::StripeSettings;
 use storage::records::catalogs;
 use storage::{StorageError, Tx};
 use tokio::net::TcpListener;
@@ -19,6 +21,10 @@ use crate::{Common, logging, wiring};
 
 /// How long model calls that were cut off may take to be booked, once nothing is answered any more.
 const SETTLING_TIME: Duration = Duration::from_secs(5);
+
+/// What whoever develops with real money is told.
+const LIVE_KEY: &str = "stripe.secret_key is a live key, and --dev is for trying things out. Use a test key, sk_test_… or \
+    rk_test_…, or serve without --dev.";
 
 #[derive(clap::Args)]
 pub struct ServeArguments {
@@ -48,6 +54,9 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     if config.encryption_key.is_none() && !arguments.dev {
         return Err(wiring::KEY_MISSING.into());
     }
+    if arguments.dev && config.stripe.as_ref().is_some_and(StripeSettings::is_live) {
+        return Err(LIVE_KEY.into());
+    }
     logging::start(config.json_logs, &config.log_level);
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!("{} cannot be listened on: {error}. Stop what uses it, or name another with --listen.", config.listen)
@@ -56,6 +65,7 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
     let stand_in = if arguments.dev { Some(development::start_models(&mut config).await?) } else { None };
     let app = wiring::open(&config, arguments.dev).await?;
     put_catalog_in_force(&app, &config, arguments.dev).await?;
+    warn_of_unsaleable_plans(&app).await?;
     // Before anybody is told that it runs, so that whoever stops it then stops it in order.
     let stopped = told_to_stop()?;
     if arguments.dev {
@@ -97,6 +107,19 @@ async fn serve(
     jobs.stop().await;
     app.database.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stripe would take payments that nothing here would ever hear of.
+async fn warn_of_unsaleable_plans(app: &App) -> Result<(), String> {
+    let plans = app.plans().await.map_err(|error| error.to_string())?;
+    let is_sold = |plan: &Plan| plan.active && matches!(plan.price, PlanPrice::Paid { .. });
+    if app.has_stripe() && !app.sells() && plans.catalog.plans.values().any(is_sold) {
+        tracing::warn!(
+            "stripe.secret_key is set without stripe.webhook_secret: no plan can be sold. `tollway stripe setup` makes \
+             the webhook endpoint and prints its secret"
+        );
+    }
+    Ok(())
 }
 
 /// Listens for the signals at once; the future ends when one has come.

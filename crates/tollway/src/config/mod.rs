@@ -5,6 +5,7 @@ mod mail;
 pub mod named_tables;
 pub mod settings;
 pub mod sign_in;
+mod stripe;
 pub mod upstreams;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use app::billing::{BillingSettings, is_origin};
 use app::gateway::GatewaySettings;
 use app::identity::{PasswordCost, PasswordRules, PeopleSettings, Registration, Unverified};
 use app::vault;
@@ -20,6 +22,7 @@ use providers::mail::{SmtpSettings, is_sender};
 use providers::oidc::ProviderSettings;
 use providers::secret::SecretText;
 use providers::shared_limits::SharedLimits;
+use providers::stripe::StripeSettings;
 use storage::DatabaseUrl;
 use storage::ledger::LedgerSettings;
 use toml::de::{DeTable, DeValue};
@@ -43,6 +46,9 @@ pub struct Config {
     pub product_name: Option<String>,
     /// `None`: mails wait in the outbox.
     pub mail: Option<SmtpSettings>,
+    /// `None`: nothing is sold.
+    pub stripe: Option<StripeSettings>,
+    pub billing: BillingSettings,
     pub trusted_proxies: TrustedProxies,
     pub database: DatabaseUrl,
     /// `None`: rate limits are counted in the process.
@@ -155,6 +161,7 @@ impl Config {
             }
         }
         mail::check(&found, &mut mistakes);
+        stripe::check(&found, &mut mistakes);
         let held = found.get("gateway.held_output_tokens").and_then(|found| found.text.parse().ok());
         let gateway = tables.gateway.settings(held.unwrap_or(HELD_OUTPUT_TOKENS), &mut mistakes);
         let oidc = sign_in::settings(tables.oidc, &mut mistakes);
@@ -183,6 +190,8 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
         public_url: not_empty(text("public_url")),
         product_name: not_empty(text("product_name")),
         mail: mail::settings(text),
+        stripe: stripe::settings(text),
+        billing: stripe::billing(text),
         trusted_proxies: trusted_proxies(&text("trusted_proxies"), &text("client_address_header")),
         database,
         redis_url: not_empty(text("redis_url")).map(SecretText::new),
@@ -266,6 +275,12 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         }
         Kind::Text => Ok(()),
         Kind::Networks => TrustedProxies::parse(text, AddressHeader::default()).map(drop),
+        Kind::Origins => match separated(text).find(|origin| !is_origin(origin)) {
+            Some(wrong) => {
+                Err(format!("names {wrong:?}; write origins such as https://app.example.com, without a path"))
+            }
+            None => Ok(()),
+        },
         Kind::Listen => match text.parse::<SocketAddr>() {
             Ok(_) => Ok(()),
             Err(_) => Err(format!("is {shown:?}; write an address and a port, such as 127.0.0.1:8080")),
@@ -372,6 +387,11 @@ fn read_environment(
         }
     }
     limits
+}
+
+/// The parts of a list that stands in one text.
+fn separated(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\n']).map(str::trim).filter(|part| !part.is_empty())
 }
 
 fn is_key(setting: &Setting) -> bool {

@@ -24,6 +24,8 @@ pub enum Kind {
     Count(u64, u64),
     /// Addresses and networks, separated by commas.
     Networks,
+    /// `https://host` and the like, separated by commas.
+    Origins,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -301,6 +303,76 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Count(1, 60),
         default: "30",
         help: "How long handing over one mail may take.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.secret_key",
+        kind: Kind::Text,
+        default: "",
+        help: "The secret key of your Stripe account, `sk_…` or a restricted `rk_…`. Empty: nothing is sold.",
+        secret: true,
+    },
+    Setting {
+        name: "stripe.publishable_key",
+        kind: Kind::Text,
+        default: "",
+        help: "The key beside it that browsers may know, `pk_…`: for Stripe's forms inside your own pages.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.webhook_secret",
+        kind: Kind::Text,
+        default: "",
+        help: "What Stripe signs its webhooks with, `whsec_…`; several, separated by commas, while one replaces another. Without it no plan is sold.",
+        secret: true,
+    },
+    Setting {
+        name: "stripe.base_url",
+        kind: Kind::Url,
+        default: "https://api.stripe.com",
+        help: "Where Stripe is. Another address is a stand-in for tests; without TLS only on this machine.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.portal_configuration",
+        kind: Kind::Text,
+        default: "",
+        help: "What customers may do on Stripe's portal, `bpc_…` as `tollway stripe setup` prints it. Empty: the default of your Stripe account.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.automatic_tax",
+        kind: Kind::Flag,
+        default: "false",
+        help: "Stripe Tax computes and adds taxes. Register where you owe them at Stripe first.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.tax_ids",
+        kind: Kind::Flag,
+        default: "false",
+        help: "Customers may give a tax id, such as a VAT number, when they buy.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.billing_address",
+        kind: Kind::Word(&["auto", "required"]),
+        default: "auto",
+        help: "Whether customers are asked for their address: when it is needed, or always.",
+        secret: false,
+    },
+    Setting {
+        name: "stripe.promotion_codes",
+        kind: Kind::Flag,
+        default: "false",
+        help: "Customers may enter a promotion code when they buy.",
+        secret: false,
+    },
+    Setting {
+        name: "allowed_redirect_origins",
+        kind: Kind::Origins,
+        default: "",
+        help: "Where customers may be sent back to after buying, beside this server's own pages: `https://app.example.com`, several separated by commas.",
         secret: false,
     },
     Setting {

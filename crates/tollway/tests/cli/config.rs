@@ -44,6 +44,16 @@ fn a_secret_may_come_from_a_file_and_is_never_shown() {
 }
 
 #[test]
+fn real_money_and_development_do_not_go_together() {
+    let folder = fresh_folder();
+    let live = [ENCRYPTION_KEY, ("TOLLWAY_STRIPE_SECRET_KEY", "sk_live_hidden")];
+    let refused = tollway(&folder, &["serve", "--dev", "--listen", "127.0.0.1:0"], &live).expect(1);
+    assert!(refused.errors.starts_with("stripe.secret_key is a live key"), "{}", refused.errors);
+    assert!(!refused.errors.contains("hidden"), "{}", refused.errors);
+    assert!(std::fs::remove_dir_all(folder).is_ok());
+}
+
+#[test]
 fn the_doctor_says_what_would_stop_the_server() {
     for engine in Engine::all() {
         let site = Site::on(engine);

@@ -157,3 +157,25 @@ async fn the_public_configuration_tells_how_people_sign_in() {
         assert_eq!(told["providers"], google);
     }
 }
+
+#[tokio::test]
+async fn the_public_configuration_tells_whether_plans_can_be_bought() {
+    let told = async |environment: &[(&str, &str)]| {
+        let mut site = Site::on(Engine::Sqlite);
+        site.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let mut site = site.by_script("exec \"$tollway\" \"$@\" 2>log");
+        site.environment.push(("TOLLWAY_LOG_LEVEL".into(), "warn".into()));
+        let server = site.start();
+        let told = server.get("/api/v1/config").await.expect(200);
+        assert!(!told.text.contains("sk_test_") && !told.text.contains("whsec_"), "{}", told.text);
+        let log = std::fs::read_to_string(site.folder.join("log")).expect("a log");
+        let warned = log.contains("stripe.webhook_secret: no plan can be sold");
+        let told = told.json();
+        (told["stripe_publishable_key"].clone(), told["selling"].clone(), warned)
+    };
+    assert_eq!(told(&[]).await, (Value::Null, json!(false), false));
+    let keys = [("TOLLWAY_STRIPE_SECRET_KEY", "sk_test_1"), ("TOLLWAY_STRIPE_PUBLISHABLE_KEY", "pk_test_1")];
+    assert_eq!(told(&keys).await, (json!("pk_test_1"), json!(false), true));
+    let all = [keys[0], keys[1], ("TOLLWAY_STRIPE_WEBHOOK_SECRET", "whsec_1")];
+    assert_eq!(told(&all).await, (json!("pk_test_1"), json!(true), false));
+}

@@ -21,8 +21,11 @@ pub struct ConfigShape {
     product: String,
     #[schema(example = "USD")]
     currency: &'static str,
-    /// For Stripe's own forms in the browser. Null: nothing is sold here yet.
+    /// For Stripe's own forms in the browser. Null: none are to be used.
+    #[schema(example = "pk_live_51…")]
     stripe_publishable_key: Option<String>,
+    /// Whether plans can be bought here.
+    selling: bool,
     sign_in: SignInShape,
     /// Features that plans include or not.
     #[schema(value_type = Vec<String>)]
@@ -108,7 +111,8 @@ pub async fn get_config(State(state): Shared) -> Result<Response, Failure> {
     Ok(answer::ok(&ConfigShape {
         product: config.product,
         currency: config.currency.code(),
-        stripe_publishable_key: None,
+        stripe_publishable_key: config.stripe_publishable_key,
+        selling: config.selling,
         sign_in: config.sign_in.into(),
         features: config.features,
         meters: config.meters,
