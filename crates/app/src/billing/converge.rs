@@ -19,6 +19,7 @@ use storage::{StorageError, Tx};
 
 use super::apply_stripe_invoice::{apply_stripe_invoice, apply_stripe_payment};
 use super::apply_stripe_subscription::{apply_stripe_subscription, end_with_customer};
+use super::charge_overage::charge_overage;
 use super::end_double::END_DOUBLE;
 use super::read_stripe::{AtStripe, Depth, read_stripe};
 use super::settle::{facts, settle};
@@ -42,10 +43,15 @@ pub struct Converged {
 pub(crate) async fn converge(app: &App, account: AccountId, depth: Depth) -> Result<Converged, AppError> {
     let stripe = app.stripe()?;
     let Some(seen) = read_stripe(app, stripe, account, depth).await? else { return Ok(Converged::default()) };
-    let (plans, seen, app) = (app.plans().await?, Arc::new(seen), app.clone());
-    let database = app.database.clone();
-    let write = move |tx: &mut Tx<'_>| apply(tx, &app, &plans, account, &seen);
-    database.write("apply_stripe", write).await
+    let (plans, seen, writer) = (app.plans().await?, Arc::new(seen), app.clone());
+    let write = move |tx: &mut Tx<'_>| apply(tx, &writer, &plans, account, &seen);
+    let converged = app.database.write("apply_stripe", write).await?;
+    match charge_overage(app, account).await {
+        // What Stripe refuses now it refuses again; the charge waits, and somebody is told.
+        Err(AppError::BillingRefused(reason)) => tracing::error!(%account, reason, "overage could not be charged"),
+        charged => charged?,
+    }
+    Ok(converged)
 }
 
 fn apply(

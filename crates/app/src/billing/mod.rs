@@ -5,9 +5,11 @@
 
 mod apply_stripe_invoice;
 mod apply_stripe_subscription;
+mod bill_overage;
 pub(crate) mod cancel;
 mod change;
 mod change_plan;
+mod charge_overage;
 pub(crate) mod checkout;
 pub(crate) mod converge;
 mod customer;
