@@ -49,7 +49,12 @@ pub struct App {
     pub(crate) rate_limits: Arc<RateLimits>,
     /// `None`: nothing is sold.
     pub(crate) stripe: Option<Arc<Stripe>>,
+    /// Development: what has a clock of its own is told when this one was moved.
+    pub(crate) clock_moved: Option<ClockMoved>,
 }
+
+/// Is told the time that a development clock was moved to.
+pub type ClockMoved = Arc<dyn Fn(Timestamp) + Send + Sync>;
 
 /// What the operator has set.
 #[derive(Clone, Debug)]
@@ -134,6 +139,7 @@ impl App {
             mail_server: None,
             webhook_sender: None,
             stripe: None,
+            clock_moved: None,
         }
     }
 
@@ -162,6 +168,13 @@ impl App {
     #[must_use]
     pub fn with_stripe(mut self, stripe: Option<Stripe>) -> Self {
         self.stripe = stripe.map(Arc::new);
+        self
+    }
+
+    /// The same application, telling somebody of its development clock.
+    #[must_use]
+    pub fn with_clock_moved(mut self, clock_moved: ClockMoved) -> Self {
+        self.clock_moved = Some(clock_moved);
         self
     }
 

@@ -6,6 +6,7 @@ mod command_line;
 mod customer;
 mod person;
 mod receiver;
+mod shop;
 mod socket;
 
 use std::io::Write;
@@ -22,6 +23,7 @@ pub use command_line::tollway;
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
+pub use shop::{DECLINED_CARD, FAILS_LATER_CARD, GOOD_CARD, Shop};
 pub use socket::{Socket, post_head};
 
 /// The program under test.
