@@ -24,7 +24,7 @@ fn a_catalog_is_no_different_from_itself() {
 #[test]
 fn each_change_is_a_line_under_its_plan() {
     let changed = starter()
-        .replace("markup_percent = 5", "markup_percent = 7.5")
+        .replace("markup_percent = 5", "markup_percent = 7.5\ngrace_days = 14")
         .replace("requests = 10_000", "requests = 20_000")
         .replace("{ monthly = \"15.00\", annual = \"150.00\" }", "{ monthly = \"19.00\" }")
         .replace("trial_days = 7", "trial_days = 14")
@@ -38,6 +38,7 @@ fn each_change_is_a_line_under_its_plan() {
         lines(&starter(), &changed),
         [
             "markup 5 % → 7.5 %",
+            "grace after a failed payment 7 days → 14 days",
             "model small input 0.1, output 0.4, cached 0.05 per million tokens → input 0.12, output 0.4, cached 0.05 per million tokens",
             "enterprise: rate api 12000 per 60s → 12000 per 30s",
             "free: past seats: blocked → allowed with a warning",

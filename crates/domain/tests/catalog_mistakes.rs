@@ -66,6 +66,7 @@ fn mistakes_in_the_settings_at_the_top() {
         case("product = \"A\"\nenforce = true # here\n[plans.free]\n", "is true or false", "`enforce` and `observe`"),
         case("product = \"A\"\nwarn_at = 80 # here\n[plans.free]\n", "not a list", "[80, 90, 100]"),
         case("product = \"A\"\nwarn_at = [80, 101] # here\n[plans.free]\n", "from 1 to 100", "without quotes"),
+        case("product = \"A\"\ngrace_days = 61 # here\n[plans.free]\n", "from 0 to 60", "without quotes"),
         case("product = \"A\"\nwarn_at = [0] # here\n[plans.free]\n", "from 1 to 100", "without quotes"),
         case("product = \"A\"\nwarn_at = [80, 80] # here\n[plans.free]\n", "names 80 twice", "Keep it once"),
         case(

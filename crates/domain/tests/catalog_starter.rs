@@ -37,3 +37,15 @@ fn a_catalog_reads_back_from_json() {
     let json = serde_json::to_string(&catalog).expect("a catalog is JSON");
     assert_eq!(serde_json::from_str::<Catalog>(&json).expect("it reads back"), catalog);
 }
+
+#[test]
+fn a_catalog_that_says_nothing_of_grace_gives_a_week_also_one_stored_before() {
+    let file = include_str!("../../../catalogs/starter.toml");
+    let parse = |text: &str| domain::catalog::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let catalog = parse(file);
+    assert_eq!(catalog.grace_days, 7);
+    assert_eq!(parse(&format!("grace_days = 0\n{file}")).grace_days, 0);
+    let mut stored = serde_json::to_value(&catalog).expect("a catalog is JSON");
+    stored.as_object_mut().expect("an object").remove("grace_days");
+    assert_eq!(serde_json::from_value::<domain::catalog::Catalog>(stored).expect("a catalog"), catalog);
+}

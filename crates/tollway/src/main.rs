@@ -45,7 +45,7 @@ enum Command {
     Serve(commands::serve::ServeArguments),
     /// Bring the database's schema up to this version.
     Migrate,
-    /// Check, compare or apply a catalog.
+    /// Check, compare or apply a catalog, or make at Stripe what it sells.
     #[command(subcommand)]
     Catalog(commands::catalog::CatalogCommand),
     /// Make API keys.
@@ -62,6 +62,9 @@ enum Command {
     /// Try the mail server.
     #[command(subcommand)]
     Mail(commands::mail::MailCommand),
+    /// Set a Stripe account up.
+    #[command(subcommand)]
+    Stripe(commands::stripe::StripeCommand),
     /// Verify the ledger.
     #[command(subcommand)]
     Ledger(commands::ledger::LedgerCommand),
@@ -95,6 +98,7 @@ async fn run(Arguments { common, command }: Arguments) -> Result<ExitCode, Strin
         Command::Config(command) => commands::config::run(&common, command),
         Command::Doctor => commands::doctor::run(&common).await,
         Command::Mail(command) => commands::mail::run(&common, command).await,
+        Command::Stripe(command) => commands::stripe::run(&common, command).await,
         Command::Ledger(command) => commands::ledger::run(&common, command).await,
     }
 }

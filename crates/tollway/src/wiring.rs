@@ -125,6 +125,14 @@ pub fn mail_server(config: &Config) -> Result<Option<MailServer>, String> {
     server.map_err(|error| format!("The mail server cannot be used: {error}."))
 }
 
+/// What commands about Stripe say without a key.
+pub const NO_STRIPE: &str = "No Stripe account is configured; set stripe.secret_key.";
+
+/// A name for one run of a command, so that Stripe does each of its steps once.
+pub fn run_id() -> String {
+    format!("{:032x}", Entropy::system().bits())
+}
+
 /// The Stripe account that is configured, if one is.
 pub fn stripe(config: &Config) -> Result<Option<Stripe>, String> {
     let stripe = config.stripe.as_ref().map(Stripe::new).transpose();

@@ -13,7 +13,6 @@ use crate::webhooks::{Emitted, emit};
 use crate::{App, AppError};
 
 const TOGETHER: u32 = 100;
-const GRACE_DAYS: u32 = 7;
 
 /// To be called in the transaction that has changed a grant or learned something of what is paid. Tells the account's
 /// endpoints when its plan is another one. False: all is as it was.
@@ -36,7 +35,7 @@ pub(crate) fn settle(
     if grant.is_some_and(|grant| grant.until.is_some_and(|until| until <= now)) {
         subscriptions::set_grant(tx, account, None, now)?;
     }
-    let standing = billing::standing(billing::current(&billed), grant, GRACE_DAYS, now);
+    let standing = billing::standing(billing::current(&billed), grant, plans.catalog.grace_days, now);
     let default_plan = plans.default_plan().map(|version| version.id);
     if !subscriptions::put_standing(tx, &row, &standing, default_plan, now)? {
         return Ok(false);

@@ -135,7 +135,7 @@ fn billing_view(plans: &PlanBook, billed: &BilledSubscription, now: Timestamp) -
         Some(ScheduledChange { plan: plans.versions.get(&plan)?.plan.key.clone(), interval: billed.interval, at })
     });
     let renews = matches!(billed.status, Status::Trialing | Status::Active | Status::PastDue);
-    let grace = 7i64 * MICROS_PER_DAY;
+    let grace = i64::from(plans.catalog.grace_days) * MICROS_PER_DAY;
     BillingView {
         subscription: billed.id.clone(),
         amount: billed.unit_amount,

@@ -47,6 +47,9 @@ pub struct Catalog {
     pub enforce: Enforce,
     /// Percentages of a limit at which a warning is raised, ascending: 80, 90, 100.
     pub warn_at_percent: Vec<u8>,
+    /// How long a plan holds whose payment has failed, counted from the first failure.
+    #[serde(default = "usual_grace_days")]
+    pub grace_days: u32,
     pub unknown_model: UnknownModel,
     pub voice: VoiceFormulas,
     pub meters: BTreeMap<Name, Meter>,
@@ -56,6 +59,11 @@ pub struct Catalog {
     /// Base rate limits by scope (`api`, `login`, …), for plans that do not say their own.
     pub rates: BTreeMap<Name, RateLimit>,
     pub plans: BTreeMap<Name, Plan>,
+}
+
+/// Of a catalog that does not say it.
+pub(crate) fn usual_grace_days() -> u32 {
+    7
 }
 
 /// What happens to a call that names a model without a price.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use app::billing::check_stripe::{StripeFinding, check_stripe};
 use providers::secret::SecretText;
 use providers::shared_limits::SharedLimits;
 use storage::records::{api_keys, catalogs};
@@ -66,6 +67,7 @@ pub async fn run(common: &Common) -> Result<ExitCode, String> {
     {
         note(true, format!("redis_url: {error}. Until it answers, each node counts rate limits by itself."));
     }
+    findings.extend(ask_stripe(&config).await);
     findings.extend(look_into_database(&config).await);
     report(&findings)
 }
@@ -94,6 +96,23 @@ async fn look_into_database(config: &Config) -> Vec<Finding> {
     };
     let no_key = || finding(true, "There is no service key; make one with `tollway keys create`.");
     about_catalog.into_iter().chain((!has_key).then(no_key)).collect()
+}
+
+/// What would keep plans from being sold.
+async fn ask_stripe(config: &Config) -> Vec<Finding> {
+    let stripe = match wiring::stripe(config) {
+        Ok(Some(stripe)) => stripe,
+        Ok(None) => {
+            let text = "No Stripe account is configured: nothing is sold. Set stripe.secret_key.";
+            return vec![Finding { stops: false, text: text.into() }];
+        }
+        Err(text) => return vec![Finding { stops: true, text }],
+    };
+    // A catalog that cannot be read is told already.
+    let source = wiring::catalog_source(config).unwrap_or_default();
+    let Ok(catalog) = domain::catalog::parse(&source) else { return Vec::new() };
+    let found = check_stripe(&stripe, &catalog, &config.billing, &wiring::public_url(config)).await;
+    found.into_iter().map(|StripeFinding { stops, text }| Finding { stops, text }).collect()
 }
 
 fn is_https(url: &str) -> bool {

@@ -70,6 +70,7 @@ fn read_catalog(mut top: Section, mistakes: &mut Mistakes) -> Catalog {
         markup_millionths_percent: settings.markup_millionths_percent,
         enforce: settings.enforce,
         warn_at_percent: settings.warn_at_percent,
+        grace_days: settings.grace_days,
         unknown_model,
         voice: settings.voice,
         meters: context.meters,

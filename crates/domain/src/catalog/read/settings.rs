@@ -9,11 +9,14 @@ use super::section::Section;
 use super::values;
 use crate::catalog::mistakes::{Mistakes, nearest};
 use crate::catalog::plan::{Enforce, RateLimit};
+use crate::catalog::usual_grace_days;
 use crate::money::Currency;
 use crate::name::Name;
 use crate::pricing::VoiceFormulas;
 
 const PERCENT_PLACES: usize = 6;
+/// By then Stripe has tried for the last time.
+const LONGEST_GRACE_DAYS: u32 = 60;
 const USUAL_THRESHOLDS: [u8; 3] = [80, 90, 100];
 
 pub(super) const ENFORCE_WORDS: [(&str, Enforce); 2] = [("enforce", Enforce::Enforce), ("observe", Enforce::Observe)];
@@ -25,6 +28,7 @@ pub(super) struct Settings {
     pub(super) markup_millionths_percent: i64,
     pub(super) enforce: Enforce,
     pub(super) warn_at_percent: Vec<u8>,
+    pub(super) grace_days: u32,
     pub(super) voice: VoiceFormulas,
 }
 
@@ -45,8 +49,9 @@ pub(super) fn read(top: &mut Section, mistakes: &mut Mistakes) -> Settings {
         .unwrap_or_default();
     let enforce = read_enforce(top, mistakes);
     let warn_at_percent = read_thresholds(top, mistakes);
+    let grace_days = top.whole_number("grace_days", 0..=LONGEST_GRACE_DAYS, mistakes).unwrap_or_else(usual_grace_days);
     let voice = read_voice(top, mistakes);
-    Settings { product, currency, default_plan, markup_millionths_percent, enforce, warn_at_percent, voice }
+    Settings { product, currency, default_plan, markup_millionths_percent, enforce, warn_at_percent, grace_days, voice }
 }
 
 pub(super) fn read_enforce(section: &mut Section, mistakes: &mut Mistakes) -> Enforce {
