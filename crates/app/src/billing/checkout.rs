@@ -121,12 +121,12 @@ pub(super) fn bought(account: AccountId, offer: &Offer) -> Metadata {
     [(ACCOUNT.to_owned(), account.to_string()), (PLAN_VERSION.to_owned(), offer.version.id.to_string())].into()
 }
 
-async fn open_session(stripe: &Stripe, intent: &BillingIntent) -> Result<Option<CheckoutSession>, AppError> {
+pub(super) async fn open_session(stripe: &Stripe, intent: &BillingIntent) -> Result<Option<CheckoutSession>, AppError> {
     let Some(made) = &intent.made else { return Ok(None) };
     let session = stripe.get_checkout_session(made).await?;
     Ok(Some(session).filter(|session| session.status.as_deref() == Some("open") && session.url.is_some()))
 }
 
-fn shown(session: CheckoutSession) -> Checkout {
+pub(super) fn shown(session: CheckoutSession) -> Checkout {
     Checkout { url: session.url.unwrap_or_default(), session: session.id, expires_at: session.expires_at }
 }

@@ -19,6 +19,7 @@ use storage::{StorageError, Tx};
 
 use super::apply_stripe_invoice::{apply_stripe_invoice, apply_stripe_payment};
 use super::apply_stripe_subscription::{apply_stripe_subscription, end_with_customer};
+use super::buy_credits::give_paid_credits;
 use super::charge_overage::charge_overage;
 use super::end_double::END_DOUBLE;
 use super::read_stripe::{AtStripe, Depth, read_stripe};
@@ -46,6 +47,7 @@ pub(crate) async fn converge(app: &App, account: AccountId, depth: Depth) -> Res
     let (plans, seen, writer) = (app.plans().await?, Arc::new(seen), app.clone());
     let write = move |tx: &mut Tx<'_>| apply(tx, &writer, &plans, account, &seen);
     let converged = app.database.write("apply_stripe", write).await?;
+    give_paid_credits(app, account).await?;
     match charge_overage(app, account).await {
         // What Stripe refuses now it refuses again; the charge waits, and somebody is told.
         Err(AppError::BillingRefused(reason)) => tracing::error!(%account, reason, "overage could not be charged"),

@@ -16,8 +16,17 @@ use crate::{App, AppError};
 /// Stripe forgets the names of calls after a day; an intent that is older begins anew.
 const GOOD_FOR_HOURS: i64 = 20;
 
-/// The open intent for the same request, or a new one. Open ones of the same kind for another request are closed.
-pub(super) async fn begin(app: &App, account: AccountId, kind: &'static str, request: &Json) -> Result<BillingIntent, AppError> {
+/// Buying credits: open until what was bought is given.
+pub(super) const CREDITS: &str = "credits";
+
+/// The open intent for the same request, or a new one. Open ones of the same kind for another request are closed, but for
+/// those whose end is waited for ([`CREDITS`]).
+pub(super) async fn begin(
+    app: &App,
+    account: AccountId,
+    kind: &'static str,
+    request: &Json,
+) -> Result<BillingIntent, AppError> {
     let now = app.now();
     let new = BillingIntent {
         id: app.new_id(),
@@ -33,7 +42,7 @@ pub(super) async fn begin(app: &App, account: AccountId, kind: &'static str, req
         for open in billing_intents::open(tx, account, kind)? {
             if found.is_none() && open.request == new.request && is_good(&open, now) {
                 found = Some(open);
-            } else {
+            } else if kind != CREDITS {
                 billing_intents::close(tx, open.id, now)?;
             }
         }

@@ -6,6 +6,7 @@
 mod apply_stripe_invoice;
 mod apply_stripe_subscription;
 mod bill_overage;
+mod buy_credits;
 pub(crate) mod cancel;
 mod change;
 mod change_plan;
@@ -36,6 +37,7 @@ mod subscribe;
 mod subscription;
 mod tell;
 
+pub use buy_credits::{CreditPurchase, buy_credits, is_money, list_credit_packs};
 pub use cancel::cancel;
 pub use change::{WantedChange, When};
 pub use change_plan::{Changed, change_plan};
