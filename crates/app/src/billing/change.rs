@@ -8,7 +8,7 @@
 
 use domain::billing::{Direction, Status, direction};
 use domain::catalog::Interval;
-use domain::ids::AccountId;
+use domain::ids::{AccountId, PlanVersionId};
 use domain::time::Timestamp;
 use providers::stripe::{Metadata, PaymentBehavior, Preview, ProrationBehavior, Stripe, SubscriptionChange, TrialEnd};
 use storage::records::billed_subscriptions::BilledSubscription;
@@ -127,6 +127,9 @@ impl Change {
         // Empty words delete what was there.
         let (mut plan, mut until) = (String::new(), String::new());
         let kept = self.billed.kept.map(|(plan, _)| plan).or(self.billed.plan_version);
+        // Back to the plan that is kept anyway, nothing waits any more.
+        let changes = |kept: &PlanVersionId| *kept != self.offer.version.id || self.trial_end().is_some();
+        let kept = kept.filter(changes);
         if let Some((kept, end)) = kept.zip(self.keeps_until()) {
             (plan, until) = (kept.to_string(), end.seconds().to_string());
         }

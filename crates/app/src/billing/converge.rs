@@ -65,7 +65,7 @@ fn apply(
 ) -> Result<Converged, AppError> {
     let now = app.now();
     let account = accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
-    let teller = Teller { app: app.clone(), plans: plans.clone(), account, read: seen.read, now };
+    let teller = Teller::new(app, plans, account, seen.read);
     let id = teller.account.id;
     let before = billed_subscriptions::by_account(tx, id)?;
     if billing_customers::by_account(tx, id)?.is_none_or(|known| known.applied >= seen.read) {

@@ -70,14 +70,13 @@ async fn note(app: &App, account: domain::ids::AccountId, id: &str, refunded: i6
     let (plans, app, id) = (app.plans().await?, app.clone(), id.to_owned());
     let database = app.database.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
-        let now = app.now();
         let Some(account) = accounts::by_id(tx, account)? else { return Ok(()) };
         let read = billing_customers::by_account(tx, account.id)?.map_or(0, |customer| customer.reads);
         let Some(billed) = billed_subscriptions::by_account(tx, account.id)?.into_iter().find(|billed| billed.id == id)
         else {
             return Ok(());
         };
-        let teller = Teller { app: app.clone(), plans: plans.clone(), account, read, now };
+        let teller = Teller::new(&app, &plans, account, read);
         let told = Happened::of(&billed, "double_refunded", format!("double_refunded:{id}"));
         let told = Happened { amount: Some(refunded), ..told };
         Ok::<_, StorageError>(teller.history(tx, &told)?).map_err(AppError::from)

@@ -1,10 +1,11 @@
 //! Tells of what has become of an account's plan: in its history and by mail, each thing once, in the transaction that
 //! learned of it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use domain::catalog::Interval;
-use domain::ids::PlanVersionId;
+use domain::ids::{HistoryEntryId, HistoryEntryKind, PlanVersionId};
 use domain::money::{Currency, Money};
 use domain::time::{MICROS_PER_DAY, Timestamp};
 use storage::ledger::plan_book::PlanBook;
@@ -29,6 +30,8 @@ pub(super) struct Teller {
     /// The number of the read that it was learned by.
     pub read: i64,
     pub now: Timestamp,
+    /// The next entry's id: entries of one moment are listed in the order they were told.
+    next_entry: Cell<u128>,
 }
 
 /// An entry of the history that is to be written.
@@ -95,11 +98,18 @@ impl Happened {
 }
 
 impl Teller {
+    pub fn new(app: &App, plans: &Arc<PlanBook>, account: Account, read: i64) -> Self {
+        let next_entry = Cell::new(app.new_id::<HistoryEntryKind>().bits());
+        Self { app: app.clone(), plans: plans.clone(), account, read, now: app.now(), next_entry }
+    }
+
     pub fn history(&self, tx: &mut Tx<'_>, happened: &Happened) -> Result<(), StorageError> {
         let key = |version: PlanVersionId| self.plans.versions.get(&version).map(|version| version.plan.key.clone());
         let at = if happened.at == Timestamp::EPOCH { self.now } else { happened.at };
+        let id = HistoryEntryId::from_bits(self.next_entry.get());
+        self.next_entry.set(id.bits() + 1);
         let entry = HistoryEntry {
-            id: self.app.new_id(),
+            id,
             account: self.account.id,
             kind: happened.kind.to_owned(),
             once: happened.once.clone(),

@@ -1,5 +1,6 @@
 //! Extra quantity or money given to an account, used after the plan's own amount.
 
+use domain::catalog::COST_METER;
 use domain::ids::{AccountId, CreditId};
 use domain::ledger::{Action, Credit};
 use domain::name::Name;
@@ -66,11 +67,16 @@ pub(crate) async fn give_bought(
     let key = super::IdempotencyKey { content: [0; 16], text };
     let terms = terms(app, account).await?;
     let plans = app.plans().await?;
-    let usage = vec![(credit.meter.clone(), Quantity::ZERO)];
+    let usage = vec![(credit.meter.clone(), quantity_of(credit))];
     let asked = Asked { app, caller: None, account, terms: &terms, plans };
     let work = Work { usage, key: Some(key), ..Work::default() };
     let prepared = asked.prepare(&work, grant, Some("bought"))?;
     submit(app, &terms, prepared).await
+}
+
+fn quantity_of(credit: &Credit) -> Quantity {
+    let nano_in_a_millionth = if credit.meter.as_str() == COST_METER { 1_000 } else { 1 };
+    Quantity::from_millionths(credit.granted / nano_in_a_millionth)
 }
 
 /// The account's open credits, in the order they are used.

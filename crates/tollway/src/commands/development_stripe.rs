@@ -69,7 +69,7 @@ impl StandIn {
         let client = Client::new(&self.settings).map_err(|error| error.to_string())?;
         let plans = app.plans().await.map_err(|error| error.to_string())?;
         let steps = plan_push(&client, &plans.catalog, true).await.map_err(said)?;
-        if steps.iter().any(app::catalog::push_to_stripe::Step::is_to_do) {
+        if steps.iter().any(|step| step.what.is_to_do()) {
             carry_out(&client, &steps, &format!("development-{}", app.now().micros())).await.map_err(said)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::CATALOG;
 use crate::stage::{
-    DECLINED_CARD, GOOD_CARD, PASSWORD, Person, Shop, ask, assert_problem, limit, mails_to, until, with_catalog,
+    DECLINED_CARD, GOOD_CARD, PASSWORD, Person, Shop, ask, assert_problem, limit, mail_link, mails_to, until, with_catalog,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,6 +64,7 @@ async fn a_paid_checkout_puts_the_account_on_the_plan_and_leaves_records() {
 async fn the_same_page_is_given_while_it_is_open_and_no_second_plan_is_sold() {
     with_catalog(CATALOG, async |server| {
         let shop = Shop::of(server);
+        shop.customer("ada").account().await;
         let first = shop.checkout("ada", "basic", "monthly").await.expect(201).json();
         let again = shop.checkout("ada", "basic", "monthly").await.expect(201).json();
         assert_eq!(first, again);
@@ -121,8 +122,7 @@ async fn owners_and_admins_buy_and_members_do_not() {
         let invited = json!({ "email": "member@example.com", "role": "member" });
         let path = format!("/api/v1/accounts/{}/invitations", owner.account);
         owner.post(&path, invited).await.expect(201);
-        let link = crate::stage::mail_link(server, "member@example.com", "invitation").await;
-        let token = link.rsplit_once("token=").unwrap().1.to_owned();
+        let token = mail_link(server, "member@example.com", "invitation").await;
         member.post("/api/v1/invitations/accept", json!({ "token": token })).await.expect(200);
         let mut for_team = body.clone();
         for_team["account"] = json!(owner.account);
@@ -178,8 +178,9 @@ async fn a_form_of_the_apps_own_begins_a_subscription_that_waits_for_its_payment
         assert_eq!(shop.subscription("ada").await["status"], "incomplete");
         let secret = begun["client_secret"].as_str().unwrap();
         let intent = secret.split("_secret_").next().unwrap();
-        let paid = shop.stripe_post(&format!("payment_intents/{intent}/confirm"), &[("payment_method", "pm_card_visa")]);
-        assert_eq!(paid.await["status"], "succeeded");
+        let confirm = format!("payment_intents/{intent}/confirm");
+        let paid = shop.stripe_post(&confirm, &[("payment_method", "pm_card_visa")]).await;
+        assert_eq!(paid["status"], "succeeded", "{paid}");
         shop.until_on("ada", "basic").await;
         let subscription = shop.subscription("ada").await;
         assert_eq!((&subscription["status"], &subscription["interval"]), (&json!("active"), &json!("annual")));

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{CATALOG, DAY};
-use crate::stage::{FAILS_LATER_CARD, GOOD_CARD, Shop, mails_to, until, with_catalog};
+use crate::stage::{Shop, mails_to, until, with_catalog};
+
+const FAILING: &str = "pm_card_chargeCustomerFail";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_renewal_keeps_the_plan_for_the_days_of_grace_and_is_recovered_by_paying() {
@@ -12,9 +14,9 @@ async fn a_failed_renewal_keeps_the_plan_for_the_days_of_grace_and_is_recovered_
         let account = shop.customer("ada").account().await;
         let email = json!({ "email": "ada@example.com" });
         server.send(server.request("PATCH", &format!("/api/v1/accounts/{account}")).json(&email)).await.unwrap().expect(200);
-        let page = shop.checkout("ada", "basic", "monthly").await.expect(201).json();
-        shop.pay(page["session"].as_str().unwrap(), FAILS_LATER_CARD).await;
-        shop.until_on("ada", "basic").await;
+        shop.buy("ada", "basic", "monthly").await;
+        let customer = shop.last_customer().await;
+        shop.use_card(&customer, FAILING).await;
         let ends = shop.subscription("ada").await["billing"]["period"]["end"].clone();
         server
             .post("/api/v1/admin/clock", json!({ "now": ends }))
@@ -35,10 +37,8 @@ async fn a_failed_renewal_keeps_the_plan_for_the_days_of_grace_and_is_recovered_
         assert_eq!((&fallen["plan"], &fallen["status"]), (&json!("free"), &json!("past_due")), "grace is over");
 
         let invoice = owed["stripe_id"].as_str().unwrap();
-        let customer = shop.stripe_get("customers").await["data"][0]["id"].as_str().unwrap().to_owned();
-        let card = shop.stripe_post("payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await;
-        shop.stripe_post(&format!("customers/{customer}"), &[("invoice_settings[default_payment_method]", card["id"].as_str().unwrap())]).await;
-        let paid = shop.stripe_post(&format!("invoices/{invoice}/pay"), &[("payment_method", card["id"].as_str().unwrap())]).await;
+        let card = shop.use_card(&customer, "pm_card_visa").await;
+        let paid = shop.stripe_post(&format!("invoices/{invoice}/pay"), &[("payment_method", &card)]).await;
         assert_eq!(paid["status"], "paid", "{paid}");
         shop.until_status("ada", "active").await;
         assert_eq!(shop.subscription("ada").await["plan"], "basic");
@@ -46,7 +46,6 @@ async fn a_failed_renewal_keeps_the_plan_for_the_days_of_grace_and_is_recovered_
         for kind in ["payment_failed", "past_due", "recovered", "renewed"] {
             assert!(story.contains(&kind.to_owned()), "{kind} in {story:?}");
         }
-        let _ = GOOD_CARD;
     })
     .await;
 }
@@ -56,9 +55,9 @@ async fn what_is_never_paid_ends_in_the_free_plan() {
     with_catalog(CATALOG, async |server| {
         let shop = Shop::of(server);
         shop.customer("ada").account().await;
-        let page = shop.checkout("ada", "basic", "monthly").await.expect(201).json();
-        shop.pay(page["session"].as_str().unwrap(), FAILS_LATER_CARD).await;
-        shop.until_on("ada", "basic").await;
+        shop.buy("ada", "basic", "monthly").await;
+        let customer = shop.last_customer().await;
+        shop.use_card(&customer, FAILING).await;
         shop.advance(60 * DAY).await;
         let ended = shop.subscription("ada").await;
         assert_eq!((&ended["plan"], &ended["billing"]), (&json!("free"), &json!(null)), "{ended}");

@@ -22,24 +22,24 @@ rank = 0
 limits = { requests = 100 }
 
 [plans.basic]
-rank = 1
+rank = 2
 price = { monthly = "10.00", annual = "100.00" }
 limits = { requests = 1_000, tokens = { amount = 1_000, past = { charge = "0.50", each = 100, up_to = "5.00" } } }
 
 [plans.pro]
-rank = 2
+rank = 4
 price = { monthly = "30.00", annual = "300.00" }
 limits = { requests = 10_000, tokens = 1_000_000 }
 
 [plans.tried]
-rank = 1
+rank = 3
 price = { monthly = "12.00" }
 trial_days = 14
 trial_card = false
 limits = { requests = 2_000 }
 
 [plans.enterprise]
-rank = 3
+rank = 5
 price = "custom"
 
 [plans.old]

@@ -21,6 +21,7 @@ async fn usage_past_the_limit_is_a_line_of_the_closing_invoice_once() {
             server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);
         }
         shop.advance(2 * 3_600).await;
+        println!("{}", shop.see("/sandbox/requests").await.to_string().replace("},{", "}\n{"));
         let invoices = shop.invoices("ada").await;
         let closing = invoices.last().unwrap();
         assert_eq!((&closing["status"], &closing["total"]), (&json!("paid"), &json!("11.25")), "{closing}");
@@ -43,8 +44,9 @@ async fn under_a_yearly_plan_each_month_is_charged_on_an_invoice_of_its_own() {
         let customer = shop.customer("ada");
         customer.account().await;
         shop.buy("ada", "basic", "annual").await;
-        // 2,000 past 1,000 would be 10 dollars; no more than 5 were agreed on.
-        customer.consume_of("tokens", 3_000).await.expect(200);
+        // 1,000 past 1,000, at 0.50 dollars for each 100; more than these 5 dollars were not agreed on.
+        customer.consume_of("tokens", 2_000).await.expect(200);
+        customer.consume_of("tokens", 1).await.expect(429);
         shop.advance(32 * DAY).await;
         for _ in 0..2 {
             server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);

@@ -23,7 +23,7 @@ pub use command_line::tollway;
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
-pub use shop::{DECLINED_CARD, FAILS_LATER_CARD, GOOD_CARD, Shop};
+pub use shop::{DECLINED_CARD, GOOD_CARD, Shop};
 pub use socket::{Socket, post_head};
 
 /// The program under test.

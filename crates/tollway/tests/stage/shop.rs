@@ -11,9 +11,6 @@ use super::{Customer, until_within};
 pub const GOOD_CARD: &str = "4242424242424242";
 /// A card that is declined when it is used first.
 pub const DECLINED_CARD: &str = "4000000000000002";
-/// A card that is taken, and then fails on every renewal.
-pub const FAILS_LATER_CARD: &str = "4000000000000341";
-
 /// How long the slowest of what Stripe tells may take to be applied.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -50,6 +47,27 @@ impl<'s> Shop<'s> {
         let session = self.checkout(external_id, plan, interval).await.expect(201).json();
         self.pay(session["session"].as_str().expect("a session"), GOOD_CARD).await;
         self.until_on(external_id, plan).await;
+    }
+
+    /// The customer at the stand-in that was made last.
+    pub async fn last_customer(&self) -> String {
+        let customers = self.stripe_get("customers?limit=1").await;
+        customers["data"][0]["id"].as_str().expect("a customer").to_owned()
+    }
+
+    /// The customer pays with another card from now on: `pm_card_visa`, or `pm_card_chargeCustomerFail`, which is taken
+    /// and then fails on every charge.
+    pub async fn use_card(&self, customer: &str, method: &str) -> String {
+        let card = self.stripe_post(&format!("payment_methods/{method}/attach"), &[("customer", customer)]).await;
+        let card = card["id"].as_str().unwrap_or_else(|| panic!("{card}")).to_owned();
+        let default = [("invoice_settings[default_payment_method]", card.as_str())];
+        self.stripe_post(&format!("customers/{customer}"), &default).await;
+        let subscriptions = self.stripe_get(&format!("subscriptions?customer={customer}")).await;
+        for subscription in subscriptions["data"].as_array().into_iter().flatten() {
+            let path = format!("subscriptions/{}", subscription["id"].as_str().expect("an id"));
+            self.stripe_post(&path, &[("default_payment_method", &card)]).await;
+        }
+        card
     }
 
     /// Waits until the account is on the plan.
