@@ -105,7 +105,11 @@ async fn bill(
     let item = item(to_bill, charge, Some(invoice.id.clone()), None);
     let made = stripe.create_invoice_item(&item, &format!("{}:own", name(charge))).await?;
     stripe.finalize_invoice(&invoice.id, true, &format!("{}:finalize", name(charge))).await?;
-    Ok(made.id)
+    match stripe.pay_invoice(&invoice.id, &format!("{}:pay", name(charge))).await {
+        // It is owed then, and Stripe goes on asking for it; or it was paid by itself already.
+        Ok(_) | Err(StripeError::Declined { .. } | StripeError::Invalid { .. }) => Ok(made.id),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn item(

@@ -25,6 +25,8 @@ use crate::{App, AppError};
 
 /// How far back windows are looked at: past what a server may have been away.
 const LOOK_BACK_DAYS: i64 = 70;
+/// Then it goes on whatever invoice comes next.
+const DRAFT_PATIENCE_DAYS: i64 = 2;
 /// Windows of one limit that are looked at, at most.
 const MOST_WINDOWS: usize = 80;
 
@@ -80,12 +82,22 @@ async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppE
             }
             for (window, limit) in windows_of(&plans, &billed, &overrides, closed_at, now) {
                 let end = window.end.unwrap_or(closed_at).min(closed_at);
+                if waits_for_draft(&billed, end, now) {
+                    continue;
+                }
                 found.push(Ended { subscription: billed.clone(), limit, window, end });
             }
         }
         Ok(found)
     };
     app.database.read("windows_to_charge", read).await
+}
+
+/// A window that ends with the billing period goes on the invoice that closes it; Stripe makes that one when it begins the
+/// next period, which may be a little after the window's end.
+fn waits_for_draft(billed: &BilledSubscription, end: Timestamp, now: Timestamp) -> bool {
+    let patience = end.plus_micros(DRAFT_PATIENCE_DAYS * MICROS_PER_DAY);
+    !billed.status.is_over() && billed.period_end <= end && now < patience
 }
 
 /// The windows of a subscription's charged limits that are over, and those that its end has cut short.

@@ -71,7 +71,7 @@ async fn the_same_page_is_given_while_it_is_open_and_no_second_plan_is_sold() {
         assert_eq!(shop.counts().await["customers"], 1);
         let session = first["session"].as_str().unwrap();
         let declined = shop.pay(session, DECLINED_CARD).await;
-        assert!(declined["error"].is_object(), "{declined}");
+        assert!(!declined["error"].is_null(), "{declined}");
         shop.pay(session, GOOD_CARD).await;
         shop.until_on("ada", "basic").await;
         assert_problem(&shop.checkout("ada", "pro", "monthly").await, 409, "already_subscribed");
