@@ -48,10 +48,10 @@ pub const SESSION_CREATE: &str = "!adaptive_pricing(*) !after_expiration(*) allo
     product_data(description images metadata(*) name tax_code !tax_details(*) unit_label) recurring(interval interval_count) \
     tax_behavior unit_amount unit_amount_decimal) quantity !tax_rates) locale !managed_payments(*) metadata(*) mode \
     !name_collection(*) !optional_items(*) !origin_context payment_intent_data(!application_fee_amount !capture_method \
-    description metadata(*) !on_behalf_of !receipt_email setup_future_usage !shipping(*) !statement_descriptor \
+    description metadata(*) !on_behalf_of !receipt_email !setup_future_usage !shipping(*) !statement_descriptor \
     !statement_descriptor_suffix !transfer_data(*) !transfer_group) payment_method_collection \
     !payment_method_configuration !payment_method_data(*) !payment_method_options(*) !permissions(*) \
-    phone_number_collection(enabled) !redirect_on_completion !return_url saved_payment_method_options(*) \
+    phone_number_collection(enabled) !redirect_on_completion !return_url !saved_payment_method_options(*) \
     !setup_intent_data(*) !shipping_address_collection(*) !shipping_options(*) submit_type \
     subscription_data(!application_fee_percent billing_cycle_anchor !billing_cycle_anchor_config(*) billing_mode(!flexible(*) \
     type) !default_tax_rates description !invoice_settings(*) metadata(*) !on_behalf_of !pending_invoice_item_interval(*) \

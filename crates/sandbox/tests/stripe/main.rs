@@ -2,5 +2,9 @@
 
 mod api;
 mod basics;
+mod changes;
 mod cycle;
+mod official_client;
+mod payments;
+mod schemas;
 mod stage;
