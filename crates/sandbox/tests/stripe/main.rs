@@ -5,6 +5,7 @@ mod basics;
 mod changes;
 mod cycle;
 mod official_client;
+mod pages;
 mod payments;
 mod schemas;
 mod stage;
