@@ -70,7 +70,8 @@ async fn carry_out(
     let made = answered(app, intent, made).await?;
     if let Some(metadata) = change.metadata_afterwards(intent.account) {
         let request = SubscriptionChange { metadata, ..SubscriptionChange::default() };
-        answered(app, intent, stripe.change_subscription(id, &request, &intents::key(intent, "metadata")).await).await?;
+        answered(app, intent, stripe.change_subscription(id, &request, &intents::key(intent, "metadata")).await)
+            .await?;
     }
     Ok(made)
 }

@@ -37,7 +37,10 @@ pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure>
     let stripe = app.stripe()?;
     // It may have become the one that stands, if the other has ended meanwhile.
     if app.database.read("is_double", read).await? {
-        stripe.cancel_subscription(&subscription, false, false, &format!("double:{subscription}:cancel")).await.or_else(over)?;
+        stripe
+            .cancel_subscription(&subscription, false, false, &format!("double:{subscription}:cancel"))
+            .await
+            .or_else(over)?;
     }
     let ended = stripe.get_subscription(&subscription).await.map_err(AppError::from)?;
     let mut refunded = 0;
@@ -50,7 +53,9 @@ pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure>
                 if paid.status == "succeeded" && back < paid.amount_received {
                     let key = format!("double:{payment}:refund");
                     let made = stripe.create_refund(payment, None, &Default::default(), &key).await;
-                    made.map(|_| ()).or_else(|error| if error.is_passing() { Err(error) } else { Ok(()) }).map_err(AppError::from)?;
+                    made.map(|_| ())
+                        .or_else(|error| if error.is_passing() { Err(error) } else { Ok(()) })
+                        .map_err(AppError::from)?;
                     refunded += paid.amount_received - back;
                 }
             }

@@ -296,18 +296,6 @@ pub fn keep_method(work: &mut Work, intent: &Value, method: &Value, outcome: Out
     let (Some(customer), None) = (intent.opt_text("customer"), method.opt_text("customer")) else { return };
     if intent.opt_text("_invoice").is_some() && !matches!(outcome, Outcome::Declined(_)) {
         payment_methods::give(work, method.text("id"), customer);
-        save_for_subscription(work, intent, method);
-    }
-}
-
-/// Where the subscription was made so, it is charged to the method that paid its first invoice.
-fn save_for_subscription(work: &mut Work, intent: &Value, method: &Value) {
-    let invoice = work.known("invoice", intent.text("_invoice"));
-    let subscription = work.get("subscription", invoice.text("parent.subscription_details.subscription")).cloned();
-    let Some(subscription) = subscription else { return };
-    if subscription.text("payment_settings.save_default_payment_method") == "on_subscription" {
-        let fields = json!({ "default_payment_method": method["id"] });
-        work.set("subscription", subscription.text("id"), fields);
     }
 }
 

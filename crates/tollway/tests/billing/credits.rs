@@ -11,7 +11,8 @@ async fn bought_credits_are_given_once_when_they_are_paid_and_used_after_the_pla
         let shop = Shop::of(server);
         let customer = shop.customer("ada");
         let account = customer.account().await;
-        let packs = server.send(server.request_of_nobody("GET", "/api/v1/credit-packs")).await.unwrap().expect(200).json();
+        let packs =
+            server.send(server.request_of_nobody("GET", "/api/v1/credit-packs")).await.unwrap().expect(200).json();
         assert_eq!((&packs["data"][0]["id"], &packs["data"][0]["price"]), (&json!("small"), &json!("5.00")));
         customer.consume(100).await.expect(200);
         customer.consume(1).await.expect(429);
@@ -41,7 +42,8 @@ async fn bought_credits_are_given_once_when_they_are_paid_and_used_after_the_pla
             credits["data"].as_array().map(Vec::len) == Some(2)
         })
         .await;
-        let unknown = server.post("/api/v1/credit-packs/checkout", json!({ "external_id": "ada", "pack": "huge" })).await;
+        let unknown =
+            server.post("/api/v1/credit-packs/checkout", json!({ "external_id": "ada", "pack": "huge" })).await;
         assert_problem(&unknown, 404, "not_found");
     })
     .await;

@@ -92,7 +92,6 @@ fn plan(work: &mut Work, session: &Value, customer: Value, code: Option<&Value>)
         trial_end: data.opt_whole("trial_end").or(days).filter(|end| *end > work.now),
         missing_payment_method: data.text("missing_payment_method").to_owned(),
         default_payment_method: None,
-        saves_payment_method: false,
         has_automatic_tax: session.is("automatic_tax.enabled"),
         discounts: held,
         billing_cycle_anchor: data.opt_whole("billing_cycle_anchor"),

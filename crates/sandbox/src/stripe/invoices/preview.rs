@@ -157,7 +157,6 @@ fn without_subscription(work: &mut Work, params: &Params) -> Result<Value, Refus
         trial_end: settings::trial_end(work, &details)?,
         missing_payment_method: "create_invoice".to_owned(),
         default_payment_method: None,
-        saves_payment_method: false,
         has_automatic_tax: params.flag("automatic_tax.enabled")?.unwrap_or(false),
         discounts: named,
         billing_cycle_anchor: None,

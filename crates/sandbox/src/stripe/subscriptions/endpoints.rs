@@ -66,7 +66,6 @@ fn plan(work: &mut Work, params: &Params, customer: Value, wanted: Vec<items::Wa
     Ok(Start {
         discounts: discounts::named(work, params, &id)?,
         default_payment_method: settings::default_method(work, params, &id)?,
-        saves_payment_method: params.text("payment_settings.save_default_payment_method") == Some("on_subscription"),
         trial_end: settings::trial_end(work, params)?,
         missing_payment_method: settings::missing_payment_method(params)?,
         extra_lines: extra_lines(work, params, &currency)?,

@@ -36,8 +36,6 @@ pub struct Start {
     pub trial_end: Option<i64>,
     pub missing_payment_method: String,
     pub default_payment_method: Option<String>,
-    /// What pays the first invoice pays the later ones, too.
-    pub saves_payment_method: bool,
     pub has_automatic_tax: bool,
     pub discounts: Vec<Value>,
     pub billing_cycle_anchor: Option<i64>,
@@ -155,7 +153,7 @@ pub fn blank(work: &mut Work, start: &Start) -> Value {
         "pause_collection": null,
         "payment_settings": {
             "payment_method_options": null, "payment_method_types": null,
-            "save_default_payment_method": if start.saves_payment_method { "on_subscription" } else { "off" },
+            "save_default_payment_method": "off",
         },
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,
