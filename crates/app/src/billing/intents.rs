@@ -59,6 +59,20 @@ fn is_good(intent: &BillingIntent, now: Timestamp) -> bool {
     intent.created_at.plus_micros(GOOD_FOR_HOURS * MICROS_PER_HOUR) > now
 }
 
+/// Whether something of a kind was begun and its end never learned. Then it is done, as far as Stripe is concerned, when
+/// there is nothing left to do; the intent is closed.
+pub(super) async fn was_begun(app: &App, account: AccountId, kind: &'static str) -> Result<bool, AppError> {
+    let now = app.now();
+    let write = move |tx: &mut Tx<'_>| -> Result<bool, AppError> {
+        let open = billing_intents::open(tx, account, kind)?;
+        for intent in &open {
+            billing_intents::close(tx, intent.id, now)?;
+        }
+        Ok(!open.is_empty())
+    };
+    app.database.write("close_begun_intents", write).await
+}
+
 /// The name of one of its calls to Stripe.
 pub(super) fn key(intent: &BillingIntent, step: &str) -> String {
     format!("{}:{step}", intent.id)

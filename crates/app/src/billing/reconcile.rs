@@ -1,5 +1,8 @@
 //! Compares with Stripe by schedule and on command, and repairs what lost events have left behind.
 
+use std::collections::HashSet;
+
+use domain::ids::AccountId;
 use domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE};
 use providers::stripe::events::FOLLOWED;
 use storage::Tx;
@@ -29,7 +32,7 @@ const DELETED_TOGETHER: u32 = 500;
 pub struct Reconciled {
     pub compared: usize,
     /// By account: what was repaired, and what Stripe says that the catalog does not know.
-    pub found: Vec<(domain::ids::AccountId, Converged)>,
+    pub found: Vec<(AccountId, Converged)>,
 }
 
 /// The duty. Asks for events that were never told and keeps them as if they had been, then compares the accounts whose
@@ -41,7 +44,7 @@ pub(crate) async fn reconcile_due(app: &App) -> Result<(), AppError> {
     let read =
         move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(billing_customers::longest_ago(tx, before, TOGETHER)?) };
     for account in app.database.read("accounts_to_compare", read).await? {
-        let converged = converge(app, account, Depth::Whole).await?;
+        let converged = compare(app, account).await?;
         for sentence in converged.repaired.iter().chain(&converged.drift) {
             tracing::warn!(%account, "{sentence}");
         }
@@ -55,7 +58,7 @@ pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>)
     match account {
         Some(account) => {
             let account = caller.account(app, account, BILLING_WRITE).await?;
-            let converged = converge(app, account, Depth::Whole).await?;
+            let converged = compare(app, account).await?;
             let found =
                 [(account, converged)].into_iter().filter(|(_, found)| *found != Converged::default()).collect();
             Ok(Reconciled { compared: 1, found })
@@ -71,24 +74,39 @@ pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>)
 pub async fn reconcile_all(app: &App) -> Result<Reconciled, AppError> {
     app.stripe()?;
     let started = app.now();
-    let mut reconciled = Reconciled::default();
+    let (mut reconciled, mut seen) = (Reconciled::default(), HashSet::new());
     loop {
         // Each that was compared is newer than the start, and so is not found again.
         let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
             Ok(billing_customers::longest_ago(tx, started.minus_micros(1), TOGETHER)?)
         };
         let accounts = app.database.read("accounts_to_compare", read).await?;
+        let accounts: Vec<AccountId> = accounts.into_iter().filter(|account| seen.insert(account.bits())).collect();
         if accounts.is_empty() {
             return Ok(reconciled);
         }
         for account in accounts {
-            let converged = converge(app, account, Depth::Whole).await?;
+            let converged = compare(app, account).await?;
             reconciled.compared += 1;
             if converged != Converged::default() {
                 reconciled.found.push((account, converged));
             }
         }
     }
+}
+
+/// Compares one account. What Stripe refuses for it keeps no other account from its turn, and is told as drift.
+async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
+    let reason = match converge(app, account, Depth::Whole).await {
+        Err(AppError::BillingRefused(reason)) => reason,
+        converged => return converged,
+    };
+    let (drift, now) = (format!("Stripe refused to say how it stands: {reason}"), app.now());
+    let told = drift.clone();
+    let write =
+        move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_customers::note_drift(tx, account, &told, now)?) };
+    app.database.write("note_billing_drift", write).await?;
+    Ok(Converged { repaired: Vec::new(), drift: Some(drift) })
 }
 
 async fn ask_for_events(app: &App) -> Result<(), AppError> {

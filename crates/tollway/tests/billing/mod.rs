@@ -6,6 +6,7 @@ mod credits;
 mod ending;
 mod failing;
 mod overage;
+mod walks;
 mod webhooks;
 
 /// Plans of two ranks by month and by year, one with a trial, one that is agreed on, one that is not sold any more.
