@@ -1,5 +1,6 @@
 //! Compares with Stripe by schedule and on command, and repairs what lost events have left behind.
 
+use domain::ids::AccountId;
 use domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE};
 use providers::stripe::events::FOLLOWED;
 use storage::Tx;
@@ -29,7 +30,7 @@ const DELETED_TOGETHER: u32 = 500;
 pub struct Reconciled {
     pub compared: usize,
     /// By account: what was repaired, and what Stripe says that the catalog does not know.
-    pub found: Vec<(domain::ids::AccountId, Converged)>,
+    pub found: Vec<(AccountId, Converged)>,
 }
 
 /// The duty. Asks for events that were never told and keeps them as if they had been, then compares the accounts whose
@@ -40,12 +41,30 @@ pub(crate) async fn reconcile_due(app: &App) -> Result<(), AppError> {
     let before = app.now().minus_micros(EVERY_HOURS * MICROS_PER_HOUR);
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(billing_customers::longest_ago(tx, before, TOGETHER)?) };
     for account in app.database.read("accounts_to_compare", read).await? {
-        let converged = converge(app, account, Depth::Whole).await?;
+        let converged = compare(app, account).await?;
         for sentence in converged.repaired.iter().chain(&converged.drift) {
             tracing::warn!(%account, "{sentence}");
         }
     }
     Ok(())
+}
+
+/// An account that cannot be compared keeps no other from its turn. Where Stripe is away nothing can be; whichever account
+/// that was found out with is not the first of the next turn, in case it was the reason.
+async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
+    let compared = converge(app, account, Depth::Whole).await;
+    if compared.is_err() {
+        let now = app.now();
+        let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_customers::put_off(tx, account, now)?) };
+        app.database.write("put_off_comparison", write).await?;
+    }
+    match compared {
+        Err(AppError::BillingRefused(reason)) => {
+            let drift = Some(format!("The account could not be compared; Stripe said: {reason}"));
+            Ok(Converged { repaired: Vec::new(), drift })
+        }
+        compared => compared,
+    }
 }
 
 /// Compares one account, or all of them, now.
@@ -80,7 +99,7 @@ pub async fn reconcile_all(app: &App) -> Result<Reconciled, AppError> {
             return Ok(reconciled);
         }
         for account in accounts {
-            let converged = converge(app, account, Depth::Whole).await?;
+            let converged = compare(app, account).await?;
             reconciled.compared += 1;
             if converged != Converged::default() {
                 reconciled.found.push((account, converged));

@@ -24,6 +24,7 @@ const NOTE_TRIAL: &str = "UPDATE billing_customers SET trial_used_at = $2 WHERE 
 const BEGIN_READ: &str = "UPDATE billing_customers SET reads = reads + 1 WHERE account_id = $1 RETURNING reads";
 const NOTE_APPLIED: &str = "UPDATE billing_customers SET applied = $2, applied_at = $3, drift = $4 \
     WHERE account_id = $1 AND applied < $2";
+const PUT_OFF: &str = "UPDATE billing_customers SET applied_at = $2 WHERE account_id = $1 AND applied_at < $2";
 const LONGEST_AGO: &str = "SELECT account_id FROM billing_customers WHERE customer_id IS NOT NULL AND applied_at <= $1 \
     ORDER BY applied_at, account_id LIMIT $2";
 
@@ -37,6 +38,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     NOTE_TRIAL,
     BEGIN_READ,
     NOTE_APPLIED,
+    PUT_OFF,
     LONGEST_AGO,
 ];
 
@@ -110,6 +112,11 @@ pub fn note_applied(
     now: Timestamp,
 ) -> Result<bool, StorageError> {
     Ok(tx.execute(NOTE_APPLIED, &[account.into(), read.into(), now.into(), drift.into()])? == 1)
+}
+
+/// It could not be compared now: others have their turn first.
+pub fn put_off(tx: &mut Tx<'_>, account: AccountId, now: Timestamp) -> Result<(), StorageError> {
+    tx.execute(PUT_OFF, &[account.into(), now.into()]).map(|_| ())
 }
 
 /// Customers that were compared with Stripe no later than this, the longest ago first.
