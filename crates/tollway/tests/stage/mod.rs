@@ -8,6 +8,7 @@ mod person;
 mod receiver;
 mod shop;
 mod socket;
+mod stand_in;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,6 +26,7 @@ pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
 pub use shop::{DECLINED_CARD, GOOD_CARD, Shop};
 pub use socket::{Socket, post_head};
+pub use stand_in::{StandIn, WEBHOOK_SECRET};
 
 /// The program under test.
 pub const TOLLWAY: &str = env!("CARGO_BIN_EXE_tollway");
