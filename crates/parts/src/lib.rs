@@ -40,6 +40,7 @@ pub const REDIS: &str = "Redis";
 pub const STRACE: &str = "strace";
 pub const SCHEMATHESIS: &str = "schemathesis";
 pub const OFFICIAL_CLIENTS: &str = "the Python clients of OpenAI and Anthropic";
+pub const STRIPE_CLIENT: &str = "the Python client of Stripe";
 pub const SMTP_SERVER: &str = "the SMTP server aiosmtpd";
 pub const TOKEN_VERIFIER: &str = "the Python package PyJWT";
 pub const NODE_CLIENTS: &str = "the Node client of OpenAI";
@@ -52,7 +53,7 @@ pub const ALL_PARTS_VARIABLE: &str = "TOLLWAY_TEST_ALL";
 pub const POSTGRES_URL_VARIABLE: &str = "TOLLWAY_TEST_POSTGRES_URL";
 
 /// Every part there is.
-pub static ALL: [Part; 10] = [
+pub static ALL: [Part; 11] = [
     Part {
         name: POSTGRES,
         variable: "TOLLWAY_TEST_POSTGRES_BIN",
@@ -94,6 +95,13 @@ pub static ALL: [Part; 10] = [
         needed_for: "model calls made by those who invented their shapes",
         install: Install::Python,
         locate: || locate_python_with(&["openai", "anthropic"]),
+    },
+    Part {
+        name: STRIPE_CLIENT,
+        variable: "TOLLWAY_TEST_STRIPE_CLIENT",
+        needed_for: "the stand-in for Stripe and signatures held against Stripe's own client",
+        install: Install::Python,
+        locate: || locate_python_with(&["stripe"]),
     },
     Part {
         name: SMTP_SERVER,

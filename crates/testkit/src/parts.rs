@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use parts::{
     NGINX, NODE_CLIENTS, OFFICIAL_CLIENTS, OIDC_PROVIDER, POSTGRES, REDIS, SCHEMATHESIS, SMTP_SERVER, STRACE,
-    TOKEN_VERIFIER,
+    STRIPE_CLIENT, TOKEN_VERIFIER,
 };
 
 /// The directory of PostgreSQL's programs. Tests that want a database take [`crate::postgres::TestDatabase`].
@@ -41,6 +41,11 @@ pub fn schemathesis() -> Option<PathBuf> {
 /// The Python that has the packages `openai` and `anthropic`.
 pub fn official_clients() -> Option<PathBuf> {
     part_or_skip(OFFICIAL_CLIENTS)
+}
+
+/// The Python that has the package `stripe`.
+pub fn stripe_client() -> Option<PathBuf> {
+    part_or_skip(STRIPE_CLIENT)
 }
 
 /// The Python that has the package `aiosmtpd`. Tests that want it running take [`crate::smtp::SmtpServer`].
@@ -110,6 +115,7 @@ mod tests {
             strace,
             schemathesis,
             official_clients,
+            stripe_client,
             smtp_server,
             token_verifier,
             node_clients,

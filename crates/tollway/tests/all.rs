@@ -8,3 +8,4 @@ mod http;
 mod mail;
 mod operations;
 mod stage;
+mod stripe_client;

@@ -21,7 +21,7 @@ use crate::api::auth::{
     confirm_email, forgot_password, introspect, jwks, login, logout, oidc, refresh, register, resend_verification,
     reset_password, second_step, verify_email,
 };
-use crate::api::billing::{invoices, payments, reconcile, stripe_webhook};
+use crate::api::billing::{credit_packs, invoices, payments, reconcile, stripe_webhook};
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
 use crate::api::jobs::{list as list_jobs, retry as retry_job};
@@ -132,6 +132,8 @@ fn others() -> Routes {
         .routes(routes!(subscription::pause::pause_subscription))                 // POST   /api/v1/subscription/pause
         .routes(routes!(subscription::portal::open_portal))                       // POST   /api/v1/subscription/portal
         .routes(routes!(subscription::history::list_history))                     // GET    /api/v1/subscription/history
+        .routes(routes!(credit_packs::list_credit_packs))                         // GET    /api/v1/credit-packs
+        .routes(routes!(credit_packs::buy_credits))                               // POST   /api/v1/credit-packs/checkout
         .routes(routes!(invoices::list_invoices))                                 // GET    /api/v1/invoices
         .routes(routes!(invoices::get_invoice))                                   // GET    /api/v1/invoices/{id}
         .routes(routes!(payments::list_payments))                                 // GET    /api/v1/payments

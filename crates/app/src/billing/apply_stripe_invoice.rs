@@ -52,12 +52,7 @@ fn line(line: &providers::stripe::InvoiceLine) -> Line {
     }
 }
 
-fn tell(
-    tx: &mut Tx<'_>,
-    teller: &Teller,
-    former: Option<&Invoice>,
-    invoice: &Invoice,
-) -> Result<(), StorageError> {
+fn tell(tx: &mut Tx<'_>, teller: &Teller, former: Option<&Invoice>, invoice: &Invoice) -> Result<(), StorageError> {
     let id = &invoice.stripe_id;
     let was = |status: &str| former.is_some_and(|former| former.status == status);
     let happened = |kind, once| Happened::of_invoice(invoice, kind, once);
@@ -81,7 +76,8 @@ fn tell(
     let is_new_attempt = former.is_none_or(|former| former.attempts < invoice.attempts);
     if invoice.status == "open" && invoice.attempts > 0 && is_new_attempt && invoice.subscription.is_some() {
         let once = format!("payment_failed:{id}:{}", invoice.attempts);
-        teller.history(tx, &Happened { amount: Some(invoice.amount_due), ..happened("payment_failed", once.clone()) })?;
+        teller
+            .history(tx, &Happened { amount: Some(invoice.amount_due), ..happened("payment_failed", once.clone()) })?;
         let mail = Mail::PaymentFailed {
             account_name,
             amount: amount(invoice.amount_due),

@@ -64,7 +64,8 @@ fn read(
 ) -> Result<(BilledSubscription, Option<String>), StorageError> {
     let item = seen.items.first();
     let former_plan = former.and_then(|former| former.plan_version);
-    let sold = item.map(|item| plan_of_price(tx, &teller.plans, &item.price, &seen.metadata, former_plan)).transpose()?;
+    let sold =
+        item.map(|item| plan_of_price(tx, &teller.plans, &item.price, &seen.metadata, former_plan)).transpose()?;
     let known = sold.as_ref().and_then(|sold| sold.plan);
     let status = Status::parse(&seen.status);
     let drift = match (known, status) {
@@ -97,7 +98,11 @@ fn read(
         currency: seen.currency.as_deref().unwrap_or("usd").to_ascii_uppercase(),
         unit_amount: item.and_then(|item| {
             let own = |currency: &String| item.price.currency_options.get(currency).copied();
-            seen.currency.as_ref().filter(|currency| **currency != item.price.currency).and_then(own).or(item.price.unit_amount)
+            seen.currency
+                .as_ref()
+                .filter(|currency| **currency != item.price.currency)
+                .and_then(own)
+                .or(item.price.unit_amount)
         }),
         anchor: seen.billing_cycle_anchor.unwrap_or(start),
         period_start,

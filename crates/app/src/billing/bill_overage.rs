@@ -31,8 +31,7 @@ pub(super) async fn bill_overage(app: &App, account: AccountId) -> Result<(), Ap
             None => bill(stripe, &to_bill, charge, billed).await?,
         };
         let charge = charge.clone();
-        let write =
-            move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(overage_charges::settle(tx, &charge, &made)?) };
+        let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(overage_charges::settle(tx, &charge, &made)?) };
         app.database.write("settle_overage", write).await?;
     }
     Ok(())

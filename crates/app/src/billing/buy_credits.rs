@@ -87,7 +87,8 @@ pub async fn buy_credits(
         success_url: bought.success_url.clone(),
         cancel_url: Some(bought.cancel_url.clone()),
         client_reference_id: Some(account.to_string()),
-        metadata: [(ACCOUNT.to_owned(), account.to_string()), ("tollway_credits".to_owned(), wanted.pack.clone())].into(),
+        metadata: [(ACCOUNT.to_owned(), account.to_string()), ("tollway_credits".to_owned(), wanted.pack.clone())]
+            .into(),
         automatic_tax: app.settings.billing.automatic_tax,
         update_customer: app.settings.billing.automatic_tax,
         invoice_creation: true,
@@ -134,12 +135,7 @@ pub(super) async fn give_paid_credits(app: &App, account: AccountId) -> Result<(
     Ok(())
 }
 
-async fn give_if_paid(
-    app: &App,
-    stripe: &Stripe,
-    account: AccountId,
-    intent: &BillingIntent,
-) -> Result<(), AppError> {
+async fn give_if_paid(app: &App, stripe: &Stripe, account: AccountId, intent: &BillingIntent) -> Result<(), AppError> {
     let Some(made) = &intent.made else { return Ok(()) };
     let session = stripe.get_checkout_session(made).await?;
     let bought: Bought = serde_json::from_str(&intent.request).map_err(storage::StorageError::unexpected)?;

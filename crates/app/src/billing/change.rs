@@ -85,7 +85,10 @@ pub(super) async fn possible(
     let when = if billed.status == Status::Trialing && billed.kept.is_none() { When::Now } else { wanted.when };
     let proration_date = wanted.proration_date.unwrap_or(Timestamp::from_seconds(now.seconds()));
     if proration_date > now || proration_date < billed.period_start {
-        return Err(AppError::invalid("proration_date", "It is within the period that is paid for, and not in the future."));
+        return Err(AppError::invalid(
+            "proration_date",
+            "It is within the period that is paid for, and not in the future.",
+        ));
     }
     Ok(Change { stands, billed, offer, price: price.id, when, proration_date })
 }

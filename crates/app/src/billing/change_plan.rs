@@ -71,7 +71,8 @@ async fn carry_out(
     let metadata = change.metadata_afterwards(intent.account).filter(|_| is_done(&made, change));
     if let Some(metadata) = metadata {
         let request = SubscriptionChange { metadata, ..SubscriptionChange::default() };
-        answered(app, intent, stripe.change_subscription(id, &request, &intents::key(intent, "metadata")).await).await?;
+        answered(app, intent, stripe.change_subscription(id, &request, &intents::key(intent, "metadata")).await)
+            .await?;
     }
     Ok(made)
 }

@@ -46,8 +46,7 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
         let balances = app.ledger.balances(account, places).await?.ok_or(AppError::AccountUnknown)?;
         let used = balances.iter().map(|balance| balance.used - balance.credited);
         let due: Vec<(Ended, i64)> = ended.into_iter().zip(used).collect();
-        let due: Vec<(Ended, i64)> =
-            due.into_iter().filter(|(ended, used)| past(&ended.limit, *used) > 0).collect();
+        let due: Vec<(Ended, i64)> = due.into_iter().filter(|(ended, used)| past(&ended.limit, *used) > 0).collect();
         if !due.is_empty() {
             book(app, account, due).await?;
         }

@@ -39,7 +39,12 @@ pub struct Checkout {
 ///
 /// # Errors
 /// [`AppError::AlreadySubscribed`] when the account has a subscription: that is changed, not bought beside it.
-pub async fn checkout(app: &App, caller: &Caller, account: &AccountRef, wanted: &Purchase) -> Result<Checkout, AppError> {
+pub async fn checkout(
+    app: &App,
+    caller: &Caller,
+    account: &AccountRef,
+    wanted: &Purchase,
+) -> Result<Checkout, AppError> {
     let account = buyer(app, caller, account).await?;
     checkout_of(app, account, wanted).await
 }

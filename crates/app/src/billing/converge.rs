@@ -153,11 +153,18 @@ fn differences(before: &[BilledSubscription], after: &[BilledSubscription]) -> V
             found.push(format!("The subscription {id} has another price."));
         }
         if was.period_end != now.period_end {
-            found.push(format!("The subscription {id} ended its period at {} here and does at {}.", was.period_end, now.period_end));
+            found.push(format!(
+                "The subscription {id} ended its period at {} here and does at {}.",
+                was.period_end, now.period_end
+            ));
         }
         if was.cancel_at != now.cancel_at {
             let shown = |at: Option<Timestamp>| at.map_or("never".into(), |at| at.to_string());
-            found.push(format!("The subscription {id} ended {} here and ends {}.", shown(was.cancel_at), shown(now.cancel_at)));
+            found.push(format!(
+                "The subscription {id} ended {} here and ends {}.",
+                shown(was.cancel_at),
+                shown(now.cancel_at)
+            ));
         }
     }
     found

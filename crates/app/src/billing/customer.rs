@@ -2,9 +2,9 @@
 
 use domain::ids::AccountId;
 use providers::stripe::{NewCustomer, Stripe};
+use storage::Tx;
 use storage::records::accounts::{self, Account};
 use storage::records::billing_customers::{self, BillingCustomer};
-use storage::Tx;
 
 use crate::{App, AppError};
 

@@ -55,7 +55,9 @@ pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure>
                 if paid.status == "succeeded" && back < paid.amount_received {
                     let key = format!("double:{payment}:refund");
                     let made = stripe.create_refund(payment, None, &Default::default(), &key).await;
-                    made.map(|_| ()).or_else(|error| if error.is_passing() { Err(error) } else { Ok(()) }).map_err(AppError::from)?;
+                    made.map(|_| ())
+                        .or_else(|error| if error.is_passing() { Err(error) } else { Ok(()) })
+                        .map_err(AppError::from)?;
                     refunded += paid.amount_received - back;
                 }
             }

@@ -7,9 +7,9 @@ use domain::ids::{AccountId, BillingIntentId};
 use domain::time::{MICROS_PER_HOUR, Timestamp};
 use providers::stripe::StripeError;
 use serde_json::Value as Json;
+use storage::Tx;
 use storage::records::accounts;
 use storage::records::billing_intents::{self, BillingIntent};
-use storage::Tx;
 
 use crate::{App, AppError};
 
@@ -66,18 +66,24 @@ pub(super) fn key(intent: &BillingIntent, step: &str) -> String {
 
 pub(super) async fn note_made(app: &App, intent: BillingIntentId, made: &str) -> Result<(), AppError> {
     let (now, made) = (app.now(), made.to_owned());
-    let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_intents::note_made(tx, intent, &made, now)?) };
+    let write =
+        move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_intents::note_made(tx, intent, &made, now)?) };
     app.database.write("note_billing_intent", write).await
 }
 
 pub(super) async fn close(app: &App, intent: BillingIntentId) -> Result<(), AppError> {
     let now = app.now();
-    let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_intents::close(tx, intent, now).map(|_| ())?) };
+    let write =
+        move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_intents::close(tx, intent, now).map(|_| ())?) };
     app.database.write("close_billing_intent", write).await
 }
 
 /// What Stripe answered to the intent's call. A refusal ends the intent; what is not known leaves it open, to be asked again.
-pub(super) async fn answered<T>(app: &App, intent: &BillingIntent, answer: Result<T, StripeError>) -> Result<T, AppError> {
+pub(super) async fn answered<T>(
+    app: &App,
+    intent: &BillingIntent,
+    answer: Result<T, StripeError>,
+) -> Result<T, AppError> {
     match answer {
         Ok(made) => Ok(made),
         Err(error) => {

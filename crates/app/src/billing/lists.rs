@@ -37,12 +37,7 @@ pub async fn list_history(
 }
 
 /// One invoice of the account.
-pub async fn get_invoice(
-    app: &App,
-    caller: &Caller,
-    account: &AccountRef,
-    id: InvoiceId,
-) -> Result<Invoice, AppError> {
+pub async fn get_invoice(app: &App, caller: &Caller, account: &AccountRef, id: InvoiceId) -> Result<Invoice, AppError> {
     let found = list(app, caller, account, move |tx, account| invoices::by_id(tx, account, id)).await?;
     found.ok_or_else(|| AppError::NotFound { what: "invoice", name: id.to_string() })
 }

@@ -84,7 +84,8 @@ pub(super) async fn price_of_plan(
         )));
     };
     let (id, key, plan) = (price.id.clone(), lookup_key.clone(), plan.key.clone());
-    let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(stripe_prices::put(tx, &id, &key, &plan, interval)?) };
+    let write =
+        move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(stripe_prices::put(tx, &id, &key, &plan, interval)?) };
     app.database.write("remember_price", write).await?;
     Ok(price)
 }

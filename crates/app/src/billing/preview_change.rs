@@ -7,7 +7,7 @@ use providers::stripe::{Invoice, InvoiceLine};
 use storage::Tx;
 use storage::records::subscriptions;
 
-use super::change::{When, WantedChange, possible};
+use super::change::{WantedChange, When, possible};
 use super::converge::converge;
 use super::read_stripe::Depth;
 use super::selling::buyer;

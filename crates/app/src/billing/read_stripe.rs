@@ -112,9 +112,9 @@ async fn read_payments(
     events: &[StripeEvent],
     depth: Depth,
 ) -> Result<Vec<(Option<String>, PaymentIntent)>, AppError> {
-    let of_invoices = invoices.iter().flat_map(|invoice| {
-        invoice.payment_intents.iter().map(|payment| (Some(invoice.id.clone()), payment.clone()))
-    });
+    let of_invoices = invoices
+        .iter()
+        .flat_map(|invoice| invoice.payment_intents.iter().map(|payment| (Some(invoice.id.clone()), payment.clone())));
     let mut wanted: Vec<(Option<String>, String)> = of_invoices.collect();
     let told = events.iter().filter_map(|event| payment_told_of(&event.payload));
     let told: Vec<String> = told.collect();
@@ -125,7 +125,8 @@ async fn read_payments(
     }
     let ids: Vec<String> = wanted.iter().map(|(_, payment)| payment.clone()).collect();
     let read = move |tx: &mut Tx<'_>| -> Result<Vec<bool>, AppError> {
-        let made = ids.iter().map(|id| Ok(payments::by_stripe_id(tx, id)?.is_some_and(|known| known.status == "succeeded")));
+        let made =
+            ids.iter().map(|id| Ok(payments::by_stripe_id(tx, id)?.is_some_and(|known| known.status == "succeeded")));
         made.collect()
     };
     let made = app.database.read("known_payments", read).await?;

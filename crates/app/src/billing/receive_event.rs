@@ -5,9 +5,9 @@ use providers::stripe::events::FOLLOWED;
 use providers::stripe::{Event, signature};
 use serde::Deserialize;
 use serde_json::json;
+use storage::records::billing_customers;
 use storage::records::jobs::{self, Job, NewJob};
 use storage::records::stripe_events::{self, EventState, StripeEvent};
-use storage::records::billing_customers;
 use storage::{StorageError, Tx};
 
 use super::converge::converge;
@@ -92,7 +92,8 @@ struct Payload {
 
 /// The job. What came in the meantime with the same read is done with it.
 pub(crate) async fn apply_stripe_event(app: &App, job: &Job) -> Result<Done, JobFailure> {
-    let Payload { event } = serde_json::from_str(&job.payload).map_err(|error| JobFailure::GiveUp(error.to_string()))?;
+    let Payload { event } =
+        serde_json::from_str(&job.payload).map_err(|error| JobFailure::GiveUp(error.to_string()))?;
     let account = job.account.ok_or_else(|| JobFailure::GiveUp("the job names no account".into()))?;
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(stripe_events::by_id(tx, &event)?) };
     let waits = |event: &StripeEvent| event.state == EventState::Waiting;

@@ -39,7 +39,8 @@ pub(crate) async fn reconcile_due(app: &App) -> Result<(), AppError> {
     let Ok(_) = app.stripe() else { return Ok(()) };
     ask_for_events(app).await?;
     let before = app.now().minus_micros(EVERY_HOURS * MICROS_PER_HOUR);
-    let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(billing_customers::longest_ago(tx, before, TOGETHER)?) };
+    let read =
+        move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(billing_customers::longest_ago(tx, before, TOGETHER)?) };
     for account in app.database.read("accounts_to_compare", read).await? {
         let converged = compare(app, account).await?;
         for sentence in converged.repaired.iter().chain(&converged.drift) {
@@ -74,7 +75,8 @@ pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>)
         Some(account) => {
             let account = caller.account(app, account, BILLING_WRITE).await?;
             let converged = converge(app, account, Depth::Whole).await?;
-            let found = [(account, converged)].into_iter().filter(|(_, found)| *found != Converged::default()).collect();
+            let found =
+                [(account, converged)].into_iter().filter(|(_, found)| *found != Converged::default()).collect();
             Ok(Reconciled { compared: 1, found })
         }
         None => {
@@ -128,7 +130,11 @@ async fn ask_for_events(app: &App) -> Result<(), AppError> {
             "created": event.created.seconds(), "livemode": event.livemode, "data": { "object": event.object },
         });
         if keep_event(app, &event, payload.to_string()).await? {
-            tracing::warn!(event = event.id, kind = event.kind, "an event was never told by a webhook; it is applied now");
+            tracing::warn!(
+                event = event.id,
+                kind = event.kind,
+                "an event was never told by a webhook; it is applied now"
+            );
         }
     }
     note_asked(app, now).await?;

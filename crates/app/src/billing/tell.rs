@@ -132,7 +132,13 @@ impl Teller {
     }
 
     /// To where the account's invoices go.
-    pub fn mail_billing(&self, tx: &mut Tx<'_>, content: Mail, once: String, at: Timestamp) -> Result<(), StorageError> {
+    pub fn mail_billing(
+        &self,
+        tx: &mut Tx<'_>,
+        content: Mail,
+        once: String,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
         let to = recipients(tx, &self.account)?;
         self.mail(tx, to.get(..1).unwrap_or_default(), &content, &once, at)
     }

@@ -11,7 +11,9 @@ pub(super) fn words(mail: &Mail, product: &str) -> Letter {
             let letter = Letter::to("", format!("{account} is on the plan {plan} at {product}"))
                 .say(format!("Thank you: {account} is on the plan {plan} now."))
                 .say(match trial_ends_at {
-                    Some(ends) => format!("The trial runs until {}. After it the plan costs {price}.", ends.for_people()),
+                    Some(ends) => {
+                        format!("The trial runs until {}. After it the plan costs {price}.", ends.for_people())
+                    }
                     None => format!("It costs {price} and is renewed on {}.", renews_at.for_people()),
                 });
             letter.see("See your billing", billing_link).then("You can change or cancel the plan there at any time.")
@@ -21,7 +23,10 @@ pub(super) fn words(mail: &Mail, product: &str) -> Letter {
             Letter::to("", format!("A payment for {account} at {product} has failed"))
                 .say(format!("{amount} for {account} at {product} could not be charged."))
                 .say(match next_attempt_at {
-                    Some(next) => format!("It is tried again on {}. You can also pay now, with another card if need be.", next.for_people()),
+                    Some(next) => format!(
+                        "It is tried again on {}. You can also pay now, with another card if need be.",
+                        next.for_people()
+                    ),
                     None => "It is not tried again by itself. Please pay it, so that your plan goes on.".into(),
                 })
                 .see("Pay now", pay_link)
@@ -44,7 +49,10 @@ pub(super) fn words(mail: &Mail, product: &str) -> Letter {
         Mail::SubscriptionCanceled { account_name, plan, until, billing_link } => {
             let (account, plan) = (name_of(account_name), name_of(plan));
             Letter::to("", format!("The plan {plan} at {product} is canceled"))
-                .say(format!("The plan {plan} of {account} is canceled. You keep it until {}, and nothing more is charged.", until.for_people()))
+                .say(format!(
+                    "The plan {plan} of {account} is canceled. You keep it until {}, and nothing more is charged.",
+                    until.for_people()
+                ))
                 .see("See your billing", billing_link)
                 .then("Until then you can take the cancellation back there.")
         }
@@ -58,7 +66,10 @@ pub(super) fn words(mail: &Mail, product: &str) -> Letter {
         Mail::Receipt { account_name, number, amount, link } => {
             let account = name_of(account_name);
             Letter::to("", format!("Receipt from {product}: {amount}"))
-                .say(format!("Thank you. {amount} was paid for {account} at {product}, on the invoice {}.", name_of(number)))
+                .say(format!(
+                    "Thank you. {amount} was paid for {account} at {product}, on the invoice {}.",
+                    name_of(number)
+                ))
                 .see("See the invoice", link)
         }
         other => Letter::to("", format!("News from {product}")).say(format!("There is news: {}.", other.kind())),

@@ -27,7 +27,7 @@ pub struct NewCheckout {
     pub automatic_tax: bool,
     pub tax_id_collection: bool,
     pub billing_address_required: bool,
-    /// Keeps the address and name that the customer gives; tax needs the address, a tax id the name.
+    /// Keeps the address and name that the customer gives. With taxes and tax ids they are kept anyhow: Stripe wants it so.
     pub update_customer: bool,
     /// Of a price that is sold in several.
     pub currency: Option<String>,
@@ -73,7 +73,8 @@ impl NewCheckout {
             .maybe("currency", self.currency.as_ref().map(|currency| currency.to_ascii_lowercase()))
             .time("expires_at", self.expires_at)
             .metadata("metadata", &self.metadata);
-        let updates = self.update_customer && self.customer.is_some();
+        let updates = self.update_customer || self.automatic_tax || self.tax_id_collection;
+        let updates = updates && self.customer.is_some();
         let form = form
             .maybe("customer_update[address]", updates.then_some("auto"))
             .maybe("customer_update[name]", updates.then_some("auto"));

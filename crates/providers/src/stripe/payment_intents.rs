@@ -5,7 +5,7 @@ use domain::time::Timestamp;
 use super::client::path_to;
 use super::form::Form;
 use super::object::{Object, Read, Unreadable};
-use super::{Charge, Stripe, StripeError};
+use super::{Charge, Metadata, Stripe, StripeError};
 use crate::secret::SecretText;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +26,7 @@ pub struct PaymentIntent {
     /// With it the customer's browser pays.
     pub client_secret: Option<SecretText>,
     pub created: Timestamp,
+    pub metadata: Metadata,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +56,7 @@ impl Read for PaymentIntent {
             last_error,
             client_secret: object.words("/client_secret").map(SecretText::new),
             created: object.need_time("/created")?,
+            metadata: object.metadata("/metadata"),
         })
     }
 }

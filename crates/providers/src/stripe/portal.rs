@@ -1,13 +1,16 @@
 //! Pages of Stripe's on which a customer looks after what is bought.
 
+use std::fmt;
+
 use super::form::Form;
 use super::object::{Object, Read, Unreadable};
 use super::{Stripe, StripeError};
 
 /// Its address leads into one customer's billing, for a few minutes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PortalSession {
     pub id: String,
+    /// Whoever has it is let in; printing the session does not show it.
     pub url: String,
 }
 
@@ -69,6 +72,12 @@ impl PortalFlow {
                 .put("flow_data[subscription_update_confirm][items][0][price]", price)
                 .put("flow_data[subscription_update_confirm][items][0][quantity]", quantity),
         }
+    }
+}
+
+impl fmt::Debug for PortalSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PortalSession").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

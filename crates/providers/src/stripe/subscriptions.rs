@@ -11,6 +11,9 @@ use super::{
 };
 use crate::secret::SecretText;
 
+/// The answer is not needed: the subscription tells the rest.
+struct Released;
+
 /// What tells whether the customer has something to confirm.
 const WITH_SECRETS: [&str; 2] = ["latest_invoice.confirmation_secret", "pending_setup_intent"];
 
@@ -37,6 +40,9 @@ pub struct Subscription {
     /// When it was over.
     pub ended_at: Option<Timestamp>,
     pub pause_collection: Option<PauseCollection>,
+    /// What a customer has put off to the period's end on the portal. While there is one, Stripe refuses to set or take
+    /// back an end; see [`Stripe::release_subscription_schedule`].
+    pub schedule: Option<String>,
     pub currency: Option<String>,
     pub latest_invoice: Option<String>,
     /// With it the customer's browser pays the first invoice, or confirms a card.
@@ -95,12 +101,19 @@ impl Read for Subscription {
             canceled_at: object.time("/canceled_at"),
             ended_at: object.time("/ended_at"),
             pause_collection: object.at("/pause_collection").map(PauseCollection::read),
+            schedule: object.reference("/schedule"),
             currency: object.words("/currency"),
             latest_invoice: object.reference("/latest_invoice"),
             client_secret: secret.map(SecretText::new),
             default_payment_method: object.reference("/default_payment_method"),
             metadata: object.metadata("/metadata"),
         })
+    }
+}
+
+impl Read for Released {
+    fn read(_: Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self)
     }
 }
 
@@ -152,5 +165,11 @@ impl Stripe {
     ) -> Result<Subscription, StripeError> {
         let form = Form::new().maybe("billing_cycle_anchor[type]", anchor.map(BillingCycleAnchor::word));
         self.post(&path_to("subscriptions", id, "resume")?, form.expand(&WITH_SECRETS), key).await
+    }
+
+    /// Gives a change up that was put off by a schedule. The subscription stays as it is now.
+    pub async fn release_subscription_schedule(&self, schedule: &str, key: &str) -> Result<(), StripeError> {
+        let Released = self.post(&path_to("subscription_schedules", schedule, "release")?, Form::new(), key).await?;
+        Ok(())
     }
 }

@@ -154,7 +154,7 @@ pub fn dispute_latest(work: &mut Work, intent: &str) {
         "enhanced_eligibility_types": [],
         "evidence": evidence(),
         "evidence_details": {
-            "due_by": work.now + 9 * DAY, "enhanced_eligibility": {}, "has_evidence": false, "past_due": false,
+            "due_by": work.now + 9 * DAY, "enhanced_eligibility": {}, "has_evidence": false, "past_due": false, "submission_method": "not_submitted",
             "submission_count": 0,
         },
         "is_charge_refundable": false,

@@ -16,6 +16,7 @@ use super::clock as real;
 use super::faults;
 use super::fields::Fields;
 use super::payment_intents;
+use super::portal_actions;
 use super::refusal::Refusal;
 use super::sandbox::{NEWEST_VERSION, Stripe};
 use super::server::IsLocal;
@@ -290,4 +291,32 @@ pub async fn authenticate(
     shown::hide_own_fields(&mut intent);
     debug_assert!(!intent.text("status").is_empty());
     saved(&stripe, intent).await
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Visit {
+    subscription: String,
+    price: String,
+    card: String,
+}
+
+/// `POST /sandbox/portal/{session}/change|preview|cancel|resume|card`: what a customer does in the portal.
+pub async fn portal(
+    State(stripe): Stand,
+    Extension(local): Extension<IsLocal>,
+    Path((session, action)): Path<(String, String)>,
+    Json(asked): Json<Visit>,
+) -> Answer {
+    check(local)?;
+    let mut done = stripe.work(by_a_person(), |work| match action.as_str() {
+        "change" => portal_actions::change(work, &session, &asked.subscription, &asked.price),
+        "preview" => portal_actions::preview_change(work, &session, &asked.subscription, &asked.price),
+        "cancel" => portal_actions::cancel(work, &session, &asked.subscription),
+        "resume" => portal_actions::resume(work, &session, &asked.subscription),
+        "card" => portal_actions::use_card(work, &session, &asked.card),
+        other => Err(Refusal::invalid(format!("The portal knows no action {other}."))),
+    })?;
+    shown::hide_own_fields(&mut done);
+    saved(&stripe, done).await
 }

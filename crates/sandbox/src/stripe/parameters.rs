@@ -44,14 +44,14 @@ pub const SESSION_CREATE: &str = "!adaptive_pricing(*) !after_expiration(*) allo
     cancel_url client_reference_id !consent_collection(*) currency !custom_fields(*) !custom_text(*) customer \
     !customer_account customer_creation customer_email customer_update(address name shipping) \
     discounts(coupon promotion_code) !excluded_payment_method_types expand expires_at !integration_identifier \
-    !invoice_creation(*) line_items(!adjustable_quantity(*) !metadata(*) price price_data(currency product \
+    invoice_creation(enabled invoice_data(*)) line_items(!adjustable_quantity(*) !metadata(*) price price_data(currency product \
     product_data(description images metadata(*) name tax_code !tax_details(*) unit_label) recurring(interval interval_count) \
     tax_behavior unit_amount unit_amount_decimal) quantity !tax_rates) locale !managed_payments(*) metadata(*) mode \
     !name_collection(*) !optional_items(*) !origin_context payment_intent_data(!application_fee_amount !capture_method \
-    description metadata(*) !on_behalf_of !receipt_email setup_future_usage !shipping(*) !statement_descriptor \
+    description metadata(*) !on_behalf_of !receipt_email !setup_future_usage !shipping(*) !statement_descriptor \
     !statement_descriptor_suffix !transfer_data(*) !transfer_group) payment_method_collection \
     !payment_method_configuration !payment_method_data(*) !payment_method_options(*) !permissions(*) \
-    phone_number_collection(enabled) !redirect_on_completion !return_url saved_payment_method_options(*) \
+    phone_number_collection(enabled) !redirect_on_completion !return_url !saved_payment_method_options(*) \
     !setup_intent_data(*) !shipping_address_collection(*) !shipping_options(*) submit_type \
     subscription_data(!application_fee_percent billing_cycle_anchor !billing_cycle_anchor_config(*) billing_mode(!flexible(*) \
     type) !default_tax_rates description !invoice_settings(*) metadata(*) !on_behalf_of !pending_invoice_item_interval(*) \
@@ -69,7 +69,8 @@ pub const SUBSCRIPTION_CREATE: &str = "add_invoice_items(!discountable !discount
     !default_tax_rates description discounts(coupon discount promotion_code) expand !invoice_settings(*) \
     items(!billing_thresholds(*) !current_trial(*) !discounts(*) metadata(*) !plan price price_data(currency product \
     recurring(interval interval_count) tax_behavior unit_amount unit_amount_decimal) quantity !tax_rates) metadata(*) \
-    off_session !on_behalf_of payment_behavior !payment_settings(*) !pending_invoice_item_interval(*) proration_behavior \
+    off_session !on_behalf_of payment_behavior payment_settings(!payment_method_options(*) \
+    !payment_method_types save_default_payment_method) !pending_invoice_item_interval(*) proration_behavior \
     !transfer_data(*) trial_end !trial_from_plan trial_period_days \
     trial_settings(end_behavior(!billing_cycle_anchor missing_payment_method))";
 pub const SUBSCRIPTION_UPDATE: &str = "!add_invoice_items(*) !application_fee_percent automatic_tax(enabled !liability(*)) \

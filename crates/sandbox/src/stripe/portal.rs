@@ -101,6 +101,7 @@ fn make(work: &mut Work, params: &Params) -> Result<Value, Refusal> {
                 "cancellation_reason": { "enabled": false, "options": [] },
                 "enabled": false, "mode": "at_period_end", "proration_behavior": "none",
             },
+            "subscription_pause": { "duration": { "interval_options": [], "type": "indefinite" }, "enabled": false },
             "subscription_update": {
                 "billing_cycle_anchor": null, "default_allowed_updates": [], "enabled": false, "products": [],
                 "proration_behavior": "none", "schedule_at_period_end": { "conditions": [] }, "trial_update_behavior": "end_trial",
@@ -141,6 +142,11 @@ fn take(work: &Work, params: &Params, configuration: &mut Value) -> Result<(), R
             let typed = typed(params.raw(&path));
             work::merge(&mut configuration["features"][&name], typed);
         }
+    }
+    let products = &mut configuration["features"]["subscription_update"]["products"];
+    for product in products.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let fixed = json!({ "enabled": false, "maximum": null, "minimum": 1 });
+        product.entry("adjustable_quantity").or_insert(fixed);
     }
     for product in configuration.list("features.subscription_update.products") {
         work.find("product", product.text("product"), "features[subscription_update][products]")?;

@@ -19,7 +19,7 @@ pub fn create(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
         }
         (Some(product), false) => work.find("product", product, "product")?,
         (None, true) => {
-            let id = work.id("prod");
+            let id = params.text("product_data.id").map(str::to_owned).unwrap_or_else(|| work.id("prod"));
             let product = products::make(work, &id, &params.below("product_data"))?;
             work.tell("product.created", &product);
             product

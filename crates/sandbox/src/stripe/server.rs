@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::sandbox::Stripe;
-use super::{call, control, delivery};
+use super::{call, control, delivery, pages};
 
 /// After a connection could not be taken: no files left, as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -45,6 +45,8 @@ fn router(stripe: Arc<Stripe>) -> Router {
         .route("/sandbox/settings", post(control::settings))
         .route("/sandbox/checkout/{session}/pay", post(control::pay))
         .route("/sandbox/3ds/{intent}", post(control::authenticate))
+        .route("/sandbox/portal/{session}/{action}", post(control::portal))
+        .merge(pages::routes())
         .with_state(stripe)
 }
 

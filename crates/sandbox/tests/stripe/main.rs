@@ -2,5 +2,10 @@
 
 mod api;
 mod basics;
+mod changes;
 mod cycle;
+mod official_client;
+mod pages;
+mod payments;
+mod schemas;
 mod stage;

@@ -137,11 +137,7 @@ impl Ledger {
     }
 
     /// What is counted in these places of an account, exact. `Ok(None)`: there is no such account.
-    pub async fn balances(
-        &self,
-        account: AccountId,
-        places: Vec<Place>,
-    ) -> Result<Option<Vec<Balance>>, StorageError> {
+    pub async fn balances(&self, account: AccountId, places: Vec<Place>) -> Result<Option<Vec<Balance>>, StorageError> {
         let now = self.shared.clock.now();
         let needed = places.clone();
         let book = self.book(account, now, Freshness::Exact, move |_| needed.clone()).await?;

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::CATALOG;
 use crate::stage::{
-    DECLINED_CARD, GOOD_CARD, PASSWORD, Person, Shop, ask, assert_problem, limit, mail_link, mails_to, until, with_catalog,
+    DECLINED_CARD, GOOD_CARD, PASSWORD, Person, Shop, ask, assert_problem, limit, mail_link, mails_to, until,
+    with_catalog,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +32,10 @@ async fn a_paid_checkout_puts_the_account_on_the_plan_and_leaves_records() {
         assert_eq!(subscription["billing"]["auto_renew"], true);
         assert_eq!(subscription["period"], subscription["billing"]["period"], "a month of usage is a month of billing");
         let usage = customer.usage().await;
-        assert_eq!((&limit(&usage, "requests")["limit"], &limit(&usage, "requests")["used"]), (&json!(1_000), &json!(0)));
+        assert_eq!(
+            (&limit(&usage, "requests")["limit"], &limit(&usage, "requests")["used"]),
+            (&json!(1_000), &json!(0))
+        );
 
         let invoices = shop.invoices("ada").await;
         assert_eq!(invoices.len(), 1, "{invoices:?}");
@@ -41,7 +45,8 @@ async fn a_paid_checkout_puts_the_account_on_the_plan_and_leaves_records() {
             let answer = reqwest::get(invoices[0][link].as_str().unwrap()).await.unwrap();
             assert_eq!(answer.status(), 200, "{link}");
         }
-        let one = server.get(&format!("/api/v1/invoices/{}?external_id=ada", invoices[0]["id"].as_str().unwrap())).await;
+        let one =
+            server.get(&format!("/api/v1/invoices/{}?external_id=ada", invoices[0]["id"].as_str().unwrap())).await;
         assert_eq!(one.expect(200).json(), invoices[0]);
         let payments = shop.payments("ada").await;
         assert_eq!(payments.len(), 1, "{payments:?}");
@@ -102,7 +107,8 @@ async fn what_is_not_sold_is_refused_with_the_reason() {
         assert_problem(&nobody, 404, "account_unknown");
         for target in ["https://evil.example/x", "//evil.example", "javascript:alert(1)", "not an address"] {
             let body = json!({ "external_id": "ada", "plan": "basic", "interval": "monthly", "success_url": target });
-            let problem = assert_problem(&server.post("/api/v1/subscription/checkout", body).await, 422, "invalid_request");
+            let problem =
+                assert_problem(&server.post("/api/v1/subscription/checkout", body).await, 422, "invalid_request");
             assert_eq!(problem["field"], "success_url");
         }
         let body = json!({ "external_id": "ada", "plan": "basic", "interval": "monthly",
@@ -159,7 +165,10 @@ async fn of_two_checkouts_that_are_both_paid_the_second_is_ended_and_paid_back()
         let amounts: Vec<_> = payments.iter().map(|paid| (paid["amount"].clone(), paid["refunded"].clone())).collect();
         assert_eq!(amounts, [(json!("10.00"), json!("0.00")), (json!("300.00"), json!("300.00"))]);
         let story = shop.story("ada").await;
-        assert!(story.contains(&"double_found".to_owned()) && story.contains(&"double_refunded".to_owned()), "{story:?}");
+        assert!(
+            story.contains(&"double_found".to_owned()) && story.contains(&"double_refunded".to_owned()),
+            "{story:?}"
+        );
     })
     .await;
 }

@@ -21,7 +21,8 @@ async fn an_upgrade_costs_to_the_cent_what_the_preview_says_and_keeps_what_was_u
         let mut wanted = to("pro", "monthly", "now");
         let preview = shop.post("preview", "ada", wanted.clone()).await.expect(200).json();
         assert_eq!(shop.subscription("ada").await["plan"], "basic", "a preview changes nothing");
-        let lines: Vec<&str> = preview["lines"].as_array().unwrap().iter().map(|line| line["amount"].as_str().unwrap()).collect();
+        let lines: Vec<&str> =
+            preview["lines"].as_array().unwrap().iter().map(|line| line["amount"].as_str().unwrap()).collect();
         assert_eq!(lines.len(), 2, "{preview}");
         assert!(lines.iter().any(|amount| amount.starts_with('-')), "unused time is credited: {preview}");
         let requests = preview["limits_after"].as_array().unwrap().iter().find(|limit| limit["meter"] == "requests");
@@ -112,7 +113,10 @@ async fn from_the_month_to_the_year_a_new_period_begins_at_once_and_back_at_its_
         assert_eq!(shop.invoices("ada").await.iter().filter(|invoice| invoice["total"] != "0.00").count(), 2);
         shop.advance(366 * DAY).await;
         let after = shop.subscription("ada").await;
-        assert_eq!((&after["plan"], &after["interval"], &after["status"]), (&json!("basic"), &json!("monthly"), &json!("active")));
+        assert_eq!(
+            (&after["plan"], &after["interval"], &after["status"]),
+            (&json!("basic"), &json!("monthly"), &json!("active"))
+        );
         assert_eq!(after["billing"]["amount"], "10.00");
     })
     .await;

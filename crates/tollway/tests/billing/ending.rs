@@ -22,10 +22,14 @@ async fn a_cancellation_keeps_the_plan_to_the_periods_end_and_can_be_taken_back(
         shop.post("cancel", "ada", json!({})).await.expect(200);
         shop.advance(32 * DAY).await;
         let ended = shop.subscription("ada").await;
-        assert_eq!((&ended["plan"], &ended["source"], &ended["billing"]), (&json!("free"), &json!("default"), &json!(null)));
+        assert_eq!(
+            (&ended["plan"], &ended["source"], &ended["billing"]),
+            (&json!("free"), &json!("default"), &json!(null))
+        );
         assert_eq!(shop.invoices("ada").await.len(), 1, "nothing more was charged");
         let story = shop.story("ada").await;
-        let wanted = ["created", "activated", "paid", "cancellation_scheduled", "resumed", "cancellation_scheduled", "canceled"];
+        let wanted =
+            ["created", "activated", "paid", "cancellation_scheduled", "resumed", "cancellation_scheduled", "canceled"];
         assert_eq!(story, wanted);
         assert_problem(&shop.post("cancel", "ada", json!({})).await, 409, "not_subscribed");
     })
@@ -91,7 +95,11 @@ async fn a_trial_without_a_card_stops_and_tells_before_it_does() {
         let shop = Shop::of(server);
         let account = shop.customer("ada").account().await;
         let email = json!({ "email": "ada@example.com" });
-        server.send(server.request("PATCH", &format!("/api/v1/accounts/{account}")).json(&email)).await.unwrap().expect(200);
+        server
+            .send(server.request("PATCH", &format!("/api/v1/accounts/{account}")).json(&email))
+            .await
+            .unwrap()
+            .expect(200);
         let page = shop.checkout("ada", "tried", "monthly").await.expect(201).json();
         shop.ask(&format!("/sandbox/checkout/{}/pay", page["session"].as_str().unwrap()), json!({})).await;
         shop.until_status("ada", "trialing").await;

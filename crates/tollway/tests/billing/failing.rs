@@ -13,22 +13,24 @@ async fn a_failed_renewal_keeps_the_plan_for_the_days_of_grace_and_is_recovered_
         let shop = Shop::of(server);
         let account = shop.customer("ada").account().await;
         let email = json!({ "email": "ada@example.com" });
-        server.send(server.request("PATCH", &format!("/api/v1/accounts/{account}")).json(&email)).await.unwrap().expect(200);
+        server
+            .send(server.request("PATCH", &format!("/api/v1/accounts/{account}")).json(&email))
+            .await
+            .unwrap()
+            .expect(200);
         shop.buy("ada", "basic", "monthly").await;
         let customer = shop.last_customer().await;
         shop.use_card(&customer, FAILING).await;
         let ends = shop.subscription("ada").await["billing"]["period"]["end"].clone();
-        server
-            .post("/api/v1/admin/clock", json!({ "now": ends }))
-            .await
-            .expect(200);
+        server.post("/api/v1/admin/clock", json!({ "now": ends })).await.expect(200);
         // Stripe charges an hour after the period's end.
         shop.advance(2 * 3_600).await;
         shop.until_status("ada", "past_due").await;
         let failing = shop.subscription("ada").await;
         assert_eq!(failing["plan"], "basic");
         assert!(failing["billing"]["grace_until"].is_string(), "{failing}");
-        until("the failure is told", async || mails_to(server, "ada@example.com", "payment_failed").await.len() == 1).await;
+        until("the failure is told", async || mails_to(server, "ada@example.com", "payment_failed").await.len() == 1)
+            .await;
         let owed = shop.invoices("ada").await.last().cloned().unwrap();
         assert_eq!((&owed["status"], &owed["amount_due"]), (&json!("open"), &json!("10.00")));
 

@@ -3,6 +3,7 @@
 mod buying;
 mod changes;
 mod convergence;
+mod credits;
 mod ending;
 mod failing;
 mod overage;
@@ -17,6 +18,13 @@ grace_days = 3
 
 [meters.requests]
 [meters.tokens]
+
+[credit_packs.small]
+name = "500 requests"
+meter = "requests"
+amount = 500
+price = "5.00"
+expires_after_days = 90
 
 [plans.free]
 rank = 0

@@ -53,7 +53,8 @@ async fn under_a_yearly_plan_each_month_is_charged_on_an_invoice_of_its_own() {
         // An invoice of its own is collected an hour after it was made.
         shop.advance(2 * 3_600).await;
         let invoices = shop.invoices("ada").await;
-        let totals: Vec<_> = invoices.iter().map(|invoice| (invoice["total"].clone(), invoice["status"].clone())).collect();
+        let totals: Vec<_> =
+            invoices.iter().map(|invoice| (invoice["total"].clone(), invoice["status"].clone())).collect();
         assert_eq!(totals, [(json!("100.00"), json!("paid")), (json!("5.00"), json!("paid"))]);
     })
     .await;

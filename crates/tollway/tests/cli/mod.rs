@@ -4,3 +4,4 @@ mod admin;
 mod catalog;
 mod config;
 mod keys;
+mod stripe;

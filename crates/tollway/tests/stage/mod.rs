@@ -9,6 +9,7 @@ mod receiver;
 mod shop;
 mod socket;
 mod stand_in;
+mod stripe_account;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,13 +21,14 @@ use testkit::server::{Engine, Start, TestServer, fresh_folder};
 
 pub use authenticator::Authenticator;
 pub use browser::Browser;
-pub use command_line::tollway;
+pub use command_line::{Output, tollway};
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
 pub use shop::{DECLINED_CARD, GOOD_CARD, Shop};
 pub use socket::{Socket, post_head};
 pub use stand_in::{StandIn, WEBHOOK_SECRET};
+pub use stripe_account::StripeAccount;
 
 /// The program under test.
 pub const TOLLWAY: &str = env!("CARGO_BIN_EXE_tollway");

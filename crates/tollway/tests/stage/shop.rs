@@ -100,7 +100,8 @@ impl<'s> Shop<'s> {
     /// What was listed, oldest first.
     async fn listed(&self, path: &str, external_id: &str) -> Vec<Value> {
         let path = format!("/api/v1/{path}?external_id={external_id}&limit=200");
-        let mut listed = self.server.get(&path).await.expect(200).json()["data"].as_array().cloned().unwrap_or_default();
+        let mut listed =
+            self.server.get(&path).await.expect(200).json()["data"].as_array().cloned().unwrap_or_default();
         listed.reverse();
         listed
     }
@@ -179,7 +180,8 @@ impl<'s> Shop<'s> {
 
     pub async fn stripe_post(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let key = self.server.ready["stripe_key"].as_str().unwrap_or("sk_test_sandbox");
-        let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", value.replace(' ', "%20"))).collect();
+        let body: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={}", value.replace(' ', "%20"))).collect();
         let request = reqwest::Client::new()
             .post(format!("{}/v1/{path}", self.stripe))
             .bearer_auth(key)

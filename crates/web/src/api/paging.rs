@@ -21,7 +21,8 @@ pub fn page_of<I>(
     let before = match cursor {
         None => None,
         Some(cursor) => {
-            let unknown = || AppError::invalid("cursor", "This is not a cursor of this list; leave it out to begin anew.");
+            let unknown =
+                || AppError::invalid("cursor", "This is not a cursor of this list; leave it out to begin anew.");
             Some(parse(cursor).ok_or_else(unknown)?)
         }
     };

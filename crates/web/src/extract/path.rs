@@ -4,8 +4,8 @@ use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use domain::ids::{
-    AccountId, EventId, InvitationId, InvoiceId, JobId, KeyId, MailId, ReservationId, SessionId, UserId, WebhookDeliveryId,
-    WebhookEndpointId,
+    AccountId, EventId, InvitationId, InvoiceId, JobId, KeyId, MailId, ReservationId, SessionId, UserId,
+    WebhookDeliveryId, WebhookEndpointId,
 };
 use domain::ledger::Refusal;
 use domain::name::Name;

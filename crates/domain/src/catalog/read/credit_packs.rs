@@ -47,7 +47,14 @@ fn read_pack(entry: &Entry, context: &Context, mistakes: &mut Mistakes) -> Optio
     }
     let expires_after_days = section.whole_number("expires_after_days", 1..=LONGEST_DAYS, mistakes);
     let other_currencies = read_other_currencies(&mut section, context.currency, mistakes);
-    Some(CreditPack { name, meter: Name::from(meter?.as_str()), amount: amount?, price: price?, other_currencies, expires_after_days })
+    Some(CreditPack {
+        name,
+        meter: Name::from(meter?.as_str()),
+        amount: amount?,
+        price: price?,
+        other_currencies,
+        expires_after_days,
+    })
 }
 
 fn read_meter(section: &mut Section, context: &Context, mistakes: &mut Mistakes) -> Option<String> {

@@ -54,12 +54,7 @@ pub(super) fn read(plan: &mut Section, context: &Context, mistakes: &mut Mistake
 }
 
 /// An amount of a meter, as a limit on it would be written. `None`: said to be wrong.
-pub(super) fn amount_of(
-    meter: &str,
-    entry: &Entry,
-    context: &Context,
-    mistakes: &mut Mistakes,
-) -> Option<i64> {
+pub(super) fn amount_of(meter: &str, entry: &Entry, context: &Context, mistakes: &mut Mistakes) -> Option<i64> {
     let kind = context.meters.get(meter).map_or(MeterKind::Sum, |meter| meter.kind);
     read_metered_amount(entry, &Metered { name: Name::from(meter), kind, context }, mistakes)
 }

@@ -187,6 +187,45 @@ async fn more_lookup_keys_than_one_call_takes_are_asked_for_in_several() {
 }
 
 #[tokio::test]
+async fn events_of_many_types_are_asked_for_in_parts_and_told_oldest_first() {
+    let server = TestServer::start(|asked, _| {
+        let event = |id: &str, created: i64| {
+            format!(r#"{{"id": "{id}", "type": "a", "created": {created}, "data": {{"object": {{"id": "in_1"}}}}}}"#)
+        };
+        let events = match asked.parameters.iter().filter(|(name, _)| name.starts_with("types[")).count() {
+            20 => [event("evt_4", 40), event("evt_2", 20), event("evt_1", 20)].join(","),
+            _ => event("evt_3", 30),
+        };
+        Reply::good(format!(r#"{{"data": [{events}], "has_more": false}}"#))
+    })
+    .await;
+    let since = domain::time::Timestamp::from_seconds(10);
+    let events = server.client().events_since(since, &super::super::events::FOLLOWED).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["evt_1", "evt_2", "evt_3", "evt_4"]);
+    assert!(server.asked().iter().all(|call| call.parameter("created[gte]") == Some("10")));
+}
+
+#[tokio::test]
+async fn an_invoice_has_all_its_lines() {
+    let line = |id: &str| format!(r#"{{"id": "{id}", "amount": 5}}"#);
+    let invoice = r#""currency": "usd", "amount_due": 1, "amount_paid": 0, "amount_remaining": 1, "subtotal": 1,
+        "total": 1, "created": 1"#;
+    let server = TestServer::start(move |asked, _| {
+        Reply::good(match asked.path.as_str() {
+            "/v1/invoices/in_1" => {
+                format!(r#"{{"id": "in_1", {invoice}, "lines": {{"data": [{}], "has_more": true}}}}"#, line("il_1"))
+            }
+            _ => format!(r#"{{"data": [{},{}], "has_more": false}}"#, line("il_1"), line("il_2")),
+        })
+    })
+    .await;
+    let invoice = server.client().get_invoice("in_1").await.unwrap();
+    let lines: Vec<_> = invoice.lines.iter().filter_map(|line| line.id.as_deref()).collect();
+    assert_eq!((lines, invoice.has_more_lines), (vec!["il_1", "il_2"], false));
+    assert_eq!(server.asked()[1].path, "/v1/invoices/in_1/lines");
+}
+
+#[tokio::test]
 async fn an_id_stays_an_id() {
     let server = TestServer::start(|_, _| Reply::good(CUSTOMER)).await;
     let stripe = server.client();

@@ -13,7 +13,7 @@ const AT: Timestamp = Timestamp::EPOCH;
 const KEY: &str = "the/key";
 
 /// Published without a schema in the files.
-const WITHOUT_SCHEMA: [&str; 16] = [
+const WITHOUT_SCHEMA: [&str; 17] = [
     "GET /v1/account",
     "GET /v1/billing/meters",
     "GET /v1/billing_portal/configurations",
@@ -26,6 +26,7 @@ const WITHOUT_SCHEMA: [&str; 16] = [
     "GET /v1/webhook_endpoints",
     "POST /v1/billing_portal/configurations",
     "POST /v1/billing_portal/configurations/{id}",
+    "POST /v1/subscription_schedules/{id}/release",
     "POST /v1/subscriptions/{id}/resume",
     "POST /v1/test_helpers/test_clocks",
     "POST /v1/test_helpers/test_clocks/{id}/advance",
@@ -166,6 +167,7 @@ async fn call_subscriptions(stripe: &Stripe) -> Result<(), StripeError> {
         stripe.change_subscription("sub_1", &change, KEY).await?;
     }
     stripe.cancel_subscription("sub_1", true, true, KEY).await?;
+    stripe.release_subscription_schedule("sub_sched_1", KEY).await?;
     stripe.resume_subscription("sub_1", Some(BillingCycleAnchor::Now), KEY).await?;
     Ok(())
 }

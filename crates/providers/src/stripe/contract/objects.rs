@@ -88,7 +88,7 @@ fn both_shapes_of_a_subscription_say_the_same() {
         assert_eq!(subscription.current_period_end, seconds(1_792_592_000));
         assert_eq!(subscription.latest_invoice.as_deref(), Some("in_1HeldOut0000000000000001"));
         assert_eq!(subscription.metadata["team_id"], "team_heldout_1");
-        assert_eq!(subscription.client_secret, None);
+        assert_eq!((&subscription.client_secret, &subscription.schedule), (&None, &None));
         assert!(!subscription.cancel_at_period_end && subscription.cancel_at.is_none());
         let [item] = &subscription.items[..] else { panic!("one item") };
         assert_eq!((item.id.as_str(), item.quantity), ("si_HeldOut00000001", Some(1)));

@@ -1,5 +1,8 @@
 //! Signatures made elsewhere, and headers that nobody honest sends.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use super::*;
 
 const BODY: &[u8] = b"{\"id\": \"evt_1\", \"object\": \"event\"}";
@@ -27,6 +30,29 @@ fn a_signature_made_with_the_secret_is_good() {
     assert_eq!(check(&header(&[&OF_FIRST.to_ascii_uppercase()]), &["whsec_first"], SENT), Ok(()));
     let with_others = format!("t={SENT}, v0={OF_SECOND}, v1={OF_FIRST}, v2=x");
     assert_eq!(check(&with_others, &["whsec_first"], SENT), Ok(()));
+}
+
+#[test]
+fn what_stripes_own_client_signs_and_believes_is_good() {
+    let Some(python) = testkit::parts::stripe_client() else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/stripe/signature/official_client.py");
+    let body = "{\"id\": \"evt_\u{e9}\", \"object\": \"event\", \"data\": {\"object\": {\"name\": \"\u{1f600}\"}}}\n";
+    let mut child = Command::new(python)
+        .args([script, "whsec_official", &SENT.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python can be started");
+    child.stdin.take().expect("an input").write_all(body.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let header = said.trim().strip_prefix("evt_\u{e9} ").unwrap_or_else(|| panic!("{said}"));
+    let judge = |body: &str| {
+        let now = Timestamp::from_seconds(SENT + 10);
+        verify(header, body.as_bytes(), &secrets(&["whsec_official"]), now, TOLERANCE_SECONDS)
+    };
+    assert_eq!(judge(body), Ok(()));
+    assert_eq!(judge(body.trim_end()), Err(SignatureError::Mismatch));
 }
 
 #[test]

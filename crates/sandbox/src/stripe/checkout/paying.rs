@@ -157,7 +157,8 @@ fn check_open(work: &Work, session: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn promotion(work: &Work, session: &Value, code: Option<&str>) -> Result<Option<Value>, Refusal> {
+/// The promotion code that a person typed, if it holds and the session takes one.
+pub fn promotion(work: &Work, session: &Value, code: Option<&str>) -> Result<Option<Value>, Refusal> {
     let Some(code) = code.filter(|code| !code.is_empty()) else { return Ok(None) };
     if !session.is("allow_promotion_codes") {
         return Err(Refusal::invalid("This Checkout Session takes no promotion codes.").param("promotion_code"));

@@ -266,7 +266,7 @@ fn blank_payment(
         "submit_type": params.text("submit_type"),
         "subscription": null,
         "success_url": success_url,
-        "tax_id_collection": { "enabled": params.flag("tax_id_collection.enabled")?.unwrap_or(false), "required": "never" },
+        "tax_id_collection": { "enabled": params.flag("tax_id_collection.enabled")?.unwrap_or(false), "required": params.text("tax_id_collection.required").unwrap_or("never") },
         "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
         "ui_mode": "hosted_page",
         "url": format!("{}/checkout/{id}", work.public_url),

@@ -31,12 +31,20 @@ pub fn create(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
 
 fn preview(work: &mut Work, params: &Params) -> Result<Value, Refusal> {
     let Some(subscription) = params.text("subscription") else { return without_subscription(work, params) };
-    let before = work.find("subscription", subscription, "subscription")?;
+    let mut before = work.find("subscription", subscription, "subscription")?;
     if params.text("customer").is_some_and(|customer| customer != before.text("customer")) {
         return Err(Refusal::no_such("subscription", subscription, "subscription"));
     }
     let customer = work.known("customer", before.text("customer"));
     work.live_by(&customer);
+    if let Some(enabled) = params.flag("automatic_tax.enabled")? {
+        before["automatic_tax"]["enabled"] = json!(enabled);
+    }
+    if params.is_given("discounts") {
+        let named = discounts::named(work, params, customer.text("id"))?;
+        before["discounts"] = named.iter().map(|discount| discount["id"].clone()).collect();
+    }
+    work.put("subscription", before.clone());
     let details = params.below("subscription_details");
     if let Some(date) = details.moment("proration_date")?.filter(|date| *date > work.now) {
         // A preview for later is what the change would be then.

@@ -29,7 +29,13 @@ pub fn create(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     if payment != FirstPayment::Default && plan.collection_method != "send_invoice" {
         check_can_be_paid(work, &plan)?;
     }
+    let saves = params.one_of("payment_settings.save_default_payment_method", &["off", "on_subscription"])?;
     let (subscription, outcome) = start::start(work, plan)?;
+    if saves == Some("on_subscription") {
+        let mut settings = subscription["payment_settings"].clone();
+        settings["save_default_payment_method"] = json!("on_subscription");
+        work.set("subscription", subscription.text("id"), json!({ "payment_settings": settings }));
+    }
     if payment == FirstPayment::Error {
         let invoice = work.known("invoice", subscription.text("latest_invoice"));
         if let Some(refusal) = payment_intents::refusal(work, invoice.text("_payment_intent"), outcome) {

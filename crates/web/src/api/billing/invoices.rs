@@ -88,7 +88,13 @@ impl From<Invoice> for InvoiceShape {
                 end: Written(Timestamp::from_seconds(end)),
             });
             let amount = money(line.amount, &invoice.currency);
-            LineShape { description: line.description, amount, quantity: line.quantity, proration: line.proration, period }
+            LineShape {
+                description: line.description,
+                amount,
+                quantity: line.quantity,
+                proration: line.proration,
+                period,
+            }
         };
         Self {
             subtotal: amount(invoice.subtotal),
@@ -131,7 +137,8 @@ pub async fn list_invoices(
     QueryFields(query): QueryFields<InvoicesQuery>,
 ) -> Result<Response, Failure> {
     let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let (before, limit) = paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, InvoiceId::parse)?;
+    let (before, limit) =
+        paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, InvoiceId::parse)?;
     let found = billing::list_invoices(&state.app, &caller, &account, (before, limit + 1)).await?;
     Ok(answer::ok(&paging::page(found, limit, |invoice| invoice.id.to_string(), InvoiceShape::from)))
 }

@@ -93,7 +93,8 @@ pub async fn list_payments(
     QueryFields(query): QueryFields<PaymentsQuery>,
 ) -> Result<Response, Failure> {
     let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let (before, limit) = paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, PaymentId::parse)?;
+    let (before, limit) =
+        paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, PaymentId::parse)?;
     let found = billing::list_payments(&state.app, &caller, &account, (before, limit + 1)).await?;
     Ok(answer::ok(&paging::page(found, limit, |payment| payment.id.to_string(), PaymentShape::from)))
 }

@@ -1,6 +1,6 @@
 //! `POST subscription/checkout`: begins a purchase on Stripe's page.
 
-use app::billing::{self, Purchase};
+use app::billing::{self, Checkout, Purchase};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -44,6 +44,13 @@ pub struct CheckoutShape {
     expires_at: Option<Time>,
 }
 
+impl From<Checkout> for CheckoutShape {
+    fn from(made: Checkout) -> Self {
+        let expires_at = made.expires_at.map(Written);
+        Self { checkout_url: made.url, session: made.session, expires_at }
+    }
+}
+
 /// Buy a plan
 ///
 /// The plan holds as soon as Stripe says that it is paid. Asking again while the page is open gives the same page. For
@@ -68,6 +75,5 @@ pub async fn checkout(
         cancel_url: body.cancel_url.map(|text| text.0),
     };
     let made = billing::checkout(&state.app, &caller, &account, &wanted).await?;
-    let expires_at = made.expires_at.map(Written);
-    Ok(answer::json(StatusCode::CREATED, &CheckoutShape { checkout_url: made.url, session: made.session, expires_at }))
+    Ok(answer::json(StatusCode::CREATED, &CheckoutShape::from(made)))
 }

@@ -92,7 +92,8 @@ pub async fn list_history(
     QueryFields(query): QueryFields<HistoryQuery>,
 ) -> Result<Response, Failure> {
     let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let (before, limit) = paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, HistoryEntryId::parse)?;
+    let (before, limit) =
+        paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, HistoryEntryId::parse)?;
     let found = billing::list_history(&state.app, &caller, &account, (before, limit + 1)).await?;
     Ok(answer::ok(&paging::page(found, limit, |entry| entry.id.to_string(), HistoryShape::from)))
 }
