@@ -17,6 +17,8 @@ use crate::mail::Mail;
 /// On subscriptions at Stripe: the plan version that is kept until a smaller one takes effect, and until when, in seconds.
 pub(super) const KEPT_PLAN: &str = "tollway_kept_plan";
 pub(super) const KEPT_UNTIL: &str = "tollway_kept_until";
+/// The price that was chosen for later. Under any other one, nothing is kept: somebody has changed the plan since.
+pub(super) const KEPT_BEFORE: &str = "tollway_kept_before";
 /// Stripe tells three days ahead; so do we.
 const TRIAL_ENDING_DAYS: i64 = 3;
 
@@ -79,13 +81,17 @@ fn read(
     let period_start = seen.current_period_start.unwrap_or(start);
     let kept_plan = seen.metadata.get(KEPT_PLAN).and_then(|text| PlanVersionId::parse(text));
     let kept_until = seen.metadata.get(KEPT_UNTIL).and_then(|text| text.parse().ok()).map(Timestamp::from_seconds);
+    let price = item.map(|item| item.price.id.clone());
+    let is_chosen = seen.metadata.get(KEPT_BEFORE).is_none_or(|chosen| price.as_ref() == Some(chosen));
+    let is_kept = |plan: &PlanVersionId| is_chosen && teller.plans.versions.contains_key(plan);
     let own = |invoice: &&Invoice| invoice.subscription.as_deref() == Some(&seen.id);
+    let period_end = seen.current_period_end.unwrap_or(period_start);
     let billed = BilledSubscription {
         id: seen.id.clone(),
         account: teller.account.id,
         // A word that is new to us must not take away what was paid for.
         status: status.or(former.map(|former| former.status)).unwrap_or(Status::Incomplete),
-        price: item.map(|item| item.price.id.clone()),
+        price,
         item: item.map(|item| item.id.clone()),
         plan_version: known.or(former_plan),
         interval: sold.map_or(Interval::Monthly, |sold| sold.interval),
@@ -100,7 +106,7 @@ fn read(
         }),
         anchor: seen.billing_cycle_anchor.unwrap_or(start),
         period_start,
-        period_end: seen.current_period_end.unwrap_or(period_start),
+        period_end,
         trial_end: seen.trial_end,
         cancel_at: seen.cancel_at.or(seen.current_period_end.filter(|_| seen.cancel_at_period_end)),
         ended_at: seen.ended_at,
@@ -108,9 +114,9 @@ fn read(
         pause: seen.pause_collection.as_ref().map(|pause| CollectionPause {
             behavior: pause.behavior.clone(),
             resumes_at: pause.resumes_at,
-            paid_until: paid_until(invoices.iter().filter(own)).unwrap_or(period_start),
+            paid_until: paid_until(invoices.iter().filter(own), period_end).unwrap_or(period_start),
         }),
-        kept: kept_plan.zip(kept_until).filter(|(plan, _)| teller.plans.versions.contains_key(plan)),
+        kept: kept_plan.filter(is_kept).zip(kept_until),
         created_at: seen.created,
     };
     Ok((billed, drift))
@@ -122,10 +128,11 @@ fn past_due_since<'i>(invoices: impl Iterator<Item = &'i Invoice>) -> Option<Tim
     owed.map(|invoice| invoice.finalized_at.unwrap_or(invoice.created)).min()
 }
 
-/// The end of the last period that was paid.
-fn paid_until<'i>(invoices: impl Iterator<Item = &'i Invoice>) -> Option<Timestamp> {
+/// The end of the last period that was paid. What was paid for past the period that runs was credited when that began.
+fn paid_until<'i>(invoices: impl Iterator<Item = &'i Invoice>, period_end: Timestamp) -> Option<Timestamp> {
     let paid = invoices.filter(|invoice| invoice.status.as_deref() == Some("paid"));
-    paid.flat_map(|invoice| &invoice.lines).filter(|line| line.amount >= 0).filter_map(|line| line.period_end).max()
+    let lines = paid.flat_map(|invoice| &invoice.lines).filter(|line| line.amount >= 0);
+    lines.filter_map(|line| line.period_end).filter(|end| *end <= period_end).max()
 }
 
 /// History: what became of the plan.

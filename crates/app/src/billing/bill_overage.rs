@@ -1,7 +1,7 @@
 //! Puts overage that was booked on invoices at Stripe, each part once.
 
 use domain::ids::AccountId;
-use domain::time::{MICROS_PER_HOUR, Timestamp};
+use domain::time::Timestamp;
 use providers::stripe::{InvoiceItemAmount, InvoiceItemsOf, Metadata, NewInvoice, NewInvoiceItem, Stripe, StripeError};
 use storage::Tx;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
@@ -13,8 +13,6 @@ use crate::{App, AppError};
 
 /// On invoice items at Stripe: which part of which window they charge.
 const OVERAGE: &str = "tollway_overage";
-/// Stripe forgets the names of calls after a day; what was begun longer ago is looked for before it is made again.
-const NAMES_HOLD_HOURS: i64 = 20;
 
 /// What is known before anything is billed.
 struct ToBill {
@@ -28,7 +26,7 @@ pub(super) async fn bill_overage(app: &App, account: AccountId) -> Result<(), Ap
     let Some(to_bill) = to_bill(app, account).await? else { return Ok(()) };
     let stripe = app.stripe()?;
     for (charge, billed) in &to_bill.charges {
-        let made = match made_before(app, stripe, &to_bill.customer, charge).await? {
+        let made = match made_before(stripe, &to_bill.customer, charge).await? {
             Some(made) => made,
             None => bill(stripe, &to_bill, charge, billed).await?,
         };
@@ -56,16 +54,9 @@ async fn to_bill(app: &App, account: AccountId) -> Result<Option<ToBill>, AppErr
     app.database.read("overage_to_bill", read).await
 }
 
-/// What was made when its answer was lost, so long ago that asking again would make another.
-async fn made_before(
-    app: &App,
-    stripe: &Stripe,
-    customer: &str,
-    charge: &OverageCharge,
-) -> Result<Option<String>, AppError> {
-    if charge.created_at.plus_micros(NAMES_HOLD_HOURS * MICROS_PER_HOUR) > app.now() {
-        return Ok(None);
-    }
+/// What was made when its answer was lost. The name of the call does not tell: Stripe forgets it after a day, and another
+/// invoice than the one of then, which is finalized by now, is another call.
+async fn made_before(stripe: &Stripe, customer: &str, charge: &OverageCharge) -> Result<Option<String>, AppError> {
     let items = stripe.invoice_items_of(InvoiceItemsOf::Customer(customer)).await?;
     let name = name(charge);
     Ok(items.into_iter().find(|item| item.metadata.get(OVERAGE) == Some(&name)).map(|item| item.id))

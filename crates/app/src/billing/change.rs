@@ -13,7 +13,7 @@ use domain::time::Timestamp;
 use providers::stripe::{Metadata, PaymentBehavior, Preview, ProrationBehavior, Stripe, SubscriptionChange, TrialEnd};
 use storage::records::billed_subscriptions::BilledSubscription;
 
-use super::apply_stripe_subscription::{KEPT_PLAN, KEPT_UNTIL};
+use super::apply_stripe_subscription::{KEPT_BEFORE, KEPT_PLAN, KEPT_UNTIL};
 use super::checkout::bought;
 use super::plan_of_price::price_of_plan;
 use super::selling::{Offer, Stands, is_changeable, offer, stands};
@@ -66,12 +66,14 @@ pub(super) async fn possible(
     wanted: &WantedChange,
 ) -> Result<Change, AppError> {
     let stands = stands(app, account).await?;
-    let Some(billed) = stands.billed.clone().filter(|billed| is_changeable(billed.status)) else {
+    let Some(mut billed) = stands.billed.clone().filter(|billed| is_changeable(billed.status)) else {
         return Err(AppError::NotSubscribed);
     };
     let offer = offer(&stands, &wanted.plan, wanted.interval)?;
     let now = app.now();
-    let plan_now = billed.kept.filter(|(_, until)| *until > now).map_or(billed.plan_version, |(plan, _)| Some(plan));
+    // What was kept until then is forgotten after it, although Stripe still has it written down.
+    billed.kept = billed.kept.filter(|(_, until)| *until > now);
+    let plan_now = billed.kept.map_or(billed.plan_version, |(plan, _)| Some(plan));
     let undoes = plan_now != billed.plan_version;
     let rank_now = plan_now.map_or(0, |plan| rank(&stands.plans, plan));
     let way = direction((rank_now, billed.interval), (offer.version.plan.rank, offer.interval));
@@ -128,15 +130,16 @@ impl Change {
     fn metadata(&self, account: AccountId) -> Metadata {
         let mut metadata = bought(account, &self.offer);
         // Empty words delete what was there.
-        let (mut plan, mut until) = (String::new(), String::new());
+        let (mut plan, mut until, mut before) = (String::new(), String::new(), String::new());
         let kept = self.billed.kept.map(|(plan, _)| plan).or(self.billed.plan_version);
         // Back to the plan that is kept anyway, nothing waits any more.
         let changes = |kept: &PlanVersionId| *kept != self.offer.version.id || self.trial_end().is_some();
         let kept = kept.filter(changes);
         if let Some((kept, end)) = kept.zip(self.keeps_until()) {
-            (plan, until) = (kept.to_string(), end.seconds().to_string());
+            (plan, until, before) = (kept.to_string(), end.seconds().to_string(), self.price.clone());
         }
-        metadata.extend([(KEPT_PLAN.to_owned(), plan), (KEPT_UNTIL.to_owned(), until)]);
+        let kept = [(KEPT_PLAN, plan), (KEPT_UNTIL, until), (KEPT_BEFORE, before)];
+        metadata.extend(kept.map(|(name, text)| (name.to_owned(), text)));
         metadata
     }
 

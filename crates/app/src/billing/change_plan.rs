@@ -54,8 +54,7 @@ pub async fn change_plan(
     converge(app, account, Depth::Recent).await?;
     let changed = made?;
     intents::close(app, intent.id).await?;
-    let waits = changed.items.first().is_some_and(|item| item.price.id != change.price);
-    let pay_url = if waits { pay_url(stripe, &changed).await? } else { None };
+    let pay_url = if is_done(&changed, &change) { None } else { pay_url(stripe, &changed).await? };
     Ok(Changed { subscription: shown(app, account).await?, pay_url })
 }
 
@@ -79,12 +78,18 @@ async fn carry_out(
     }
     let made = stripe.change_subscription(id, &request, &intents::key(intent, "change")).await;
     let made = answered(app, intent, made).await?;
-    if let Some(metadata) = change.metadata_afterwards(intent.account) {
+    // While the change waits for its payment, what is kept and what was bought stay as they are.
+    let metadata = change.metadata_afterwards(intent.account).filter(|_| is_done(&made, change));
+    if let Some(metadata) = metadata {
         let request = SubscriptionChange { metadata, ..SubscriptionChange::default() };
         answered(app, intent, stripe.change_subscription(id, &request, &intents::key(intent, "metadata")).await)
             .await?;
     }
     Ok(made)
+}
+
+fn is_done(made: &Subscription, change: &Change) -> bool {
+    made.items.first().is_none_or(|item| item.price.id == change.price)
 }
 
 /// Kept with the intent when it is first needed.

@@ -2,6 +2,7 @@
 //!
 //! Two checkouts that were open at once, or one that was finished late, can both be paid. Nobody wants to pay twice.
 
+use providers::stripe::StripeError;
 use serde::Deserialize;
 use storage::records::billed_subscriptions;
 use storage::records::jobs::Job;
@@ -37,10 +38,11 @@ pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure>
     let stripe = app.stripe()?;
     // It may have become the one that stands, if the other has ended meanwhile.
     if app.database.read("is_double", read).await? {
-        stripe
-            .cancel_subscription(&subscription, false, false, &format!("double:{subscription}:cancel"))
-            .await
-            .or_else(over)?;
+        match stripe.cancel_subscription(&subscription, false, false, &format!("double:{subscription}:cancel")).await {
+            // One that is over already is what was wanted.
+            Ok(_) | Err(StripeError::NotFound { .. }) => {}
+            Err(error) => return Err(AppError::from(error).into()),
+        }
     }
     let ended = stripe.get_subscription(&subscription).await.map_err(AppError::from)?;
     let mut refunded = 0;
@@ -64,11 +66,6 @@ pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure>
     note(app, account, &subscription, refunded).await?;
     converge(app, account, Depth::Whole).await?;
     Ok(Done)
-}
-
-/// One that is over already is what was wanted.
-fn over(error: providers::stripe::StripeError) -> Result<providers::stripe::Subscription, JobFailure> {
-    Err(AppError::from(error).into())
 }
 
 async fn note(app: &App, account: domain::ids::AccountId, id: &str, refunded: i64) -> Result<(), AppError> {

@@ -52,6 +52,25 @@ pub(crate) async fn reconcile_due(app: &App) -> Result<(), AppError> {
     Ok(())
 }
 
+/// An account that cannot be compared keeps no other from its turn. Where Stripe is away nothing can be; whichever account
+/// that was found out with is not the first of the next turn, in case it was the reason.
+async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
+    let compared = converge(app, account, Depth::Whole).await;
+    if compared.is_err() {
+        let now = app.now();
+        let write =
+            move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_customers::put_off(tx, account, now)?) };
+        app.database.write("put_off_comparison", write).await?;
+    }
+    match compared {
+        Err(AppError::BillingRefused(reason)) => {
+            let drift = Some(format!("The account could not be compared; Stripe said: {reason}"));
+            Ok(Converged { repaired: Vec::new(), drift })
+        }
+        compared => compared,
+    }
+}
+
 /// Compares one account, or all of them, now.
 pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>) -> Result<Reconciled, AppError> {
     caller.must_operate()?;
@@ -93,20 +112,6 @@ pub async fn reconcile_all(app: &App) -> Result<Reconciled, AppError> {
             }
         }
     }
-}
-
-/// Compares one account. What Stripe refuses for it keeps no other account from its turn, and is told as drift.
-async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
-    let reason = match converge(app, account, Depth::Whole).await {
-        Err(AppError::BillingRefused(reason)) => reason,
-        converged => return converged,
-    };
-    let (drift, now) = (format!("Stripe refused to say how it stands: {reason}"), app.now());
-    let told = drift.clone();
-    let write =
-        move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_customers::note_drift(tx, account, &told, now)?) };
-    app.database.write("note_billing_drift", write).await?;
-    Ok(Converged { repaired: Vec::new(), drift: Some(drift) })
 }
 
 async fn ask_for_events(app: &App) -> Result<(), AppError> {

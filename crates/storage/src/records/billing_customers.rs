@@ -24,7 +24,7 @@ const NOTE_TRIAL: &str = "UPDATE billing_customers SET trial_used_at = $2 WHERE 
 const BEGIN_READ: &str = "UPDATE billing_customers SET reads = reads + 1 WHERE account_id = $1 RETURNING reads";
 const NOTE_APPLIED: &str = "UPDATE billing_customers SET applied = $2, applied_at = $3, drift = $4 \
     WHERE account_id = $1 AND applied < $2";
-const NOTE_DRIFT: &str = "UPDATE billing_customers SET applied_at = $2, drift = $3 WHERE account_id = $1";
+const PUT_OFF: &str = "UPDATE billing_customers SET applied_at = $2 WHERE account_id = $1 AND applied_at < $2";
 const LONGEST_AGO: &str = "SELECT account_id FROM billing_customers WHERE customer_id IS NOT NULL AND applied_at <= $1 \
     ORDER BY applied_at, account_id LIMIT $2";
 
@@ -38,7 +38,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     NOTE_TRIAL,
     BEGIN_READ,
     NOTE_APPLIED,
-    NOTE_DRIFT,
+    PUT_OFF,
     LONGEST_AGO,
 ];
 
@@ -114,9 +114,9 @@ pub fn note_applied(
     Ok(tx.execute(NOTE_APPLIED, &[account.into(), read.into(), now.into(), drift.into()])? == 1)
 }
 
-/// It was looked at, and could not be compared: why, as a sentence.
-pub fn note_drift(tx: &mut Tx<'_>, account: AccountId, drift: &str, now: Timestamp) -> Result<(), StorageError> {
-    tx.execute(NOTE_DRIFT, &[account.into(), now.into(), drift.into()]).map(|_| ())
+/// It could not be compared now: others have their turn first.
+pub fn put_off(tx: &mut Tx<'_>, account: AccountId, now: Timestamp) -> Result<(), StorageError> {
+    tx.execute(PUT_OFF, &[account.into(), now.into()]).map(|_| ())
 }
 
 /// Customers that were compared with Stripe no later than this, the longest ago first.

@@ -2,6 +2,7 @@
 
 mod buying;
 mod changes;
+mod convergence;
 mod credits;
 mod ending;
 mod failing;

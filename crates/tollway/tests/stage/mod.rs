@@ -8,6 +8,7 @@ mod person;
 mod receiver;
 mod shop;
 mod socket;
+mod stand_in;
 mod stripe_account;
 
 use std::io::Write;
@@ -26,6 +27,7 @@ pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
 pub use shop::{DECLINED_CARD, GOOD_CARD, Shop};
 pub use socket::{Socket, post_head};
+pub use stand_in::{StandIn, WEBHOOK_SECRET};
 pub use stripe_account::StripeAccount;
 
 /// The program under test.

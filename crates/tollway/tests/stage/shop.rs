@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::server::{Answer, TestServer};
 
-use super::{Customer, until_within};
+use super::{Customer, StandIn, until_within};
 
 /// A card that works.
 pub const GOOD_CARD: &str = "4242424242424242";
@@ -25,6 +25,11 @@ impl<'s> Shop<'s> {
     pub fn of(server: &'s TestServer) -> Self {
         let stripe = server.ready["stripe_url"].as_str().expect("the server started a stand-in for Stripe");
         Self { server, stripe: stripe.to_owned() }
+    }
+
+    /// One whose stand-in is apart from the server.
+    pub fn at(server: &'s TestServer, stand_in: &StandIn) -> Self {
+        Self { server, stripe: stand_in.url.clone() }
     }
 
     pub fn customer(&self, external_id: &'s str) -> Customer<'s> {
