@@ -59,6 +59,7 @@ pub(super) async fn cancel_of(app: &App, account: AccountId, when: When) -> Resu
     }
     let request = json!({ "subscription": billed.id, "when": when.as_str() });
     let intent = intents::begin(app, account, "cancel", &request).await?;
+    intents::release_schedule(app, stripe, &intent, &billed.id).await?;
     let key = intents::key(&intent, "cancel");
     let made = match when {
         When::PeriodEnd => {

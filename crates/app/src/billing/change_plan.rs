@@ -71,6 +71,7 @@ async fn carry_out(
     intent: &BillingIntent,
 ) -> Result<Subscription, AppError> {
     let id = &change.billed.id;
+    intents::release_schedule(app, stripe, intent, id).await?;
     let mut request = change.request(intent.account);
     if request.proration_date.is_some() {
         // The same call again has the same date, however much later it is made.

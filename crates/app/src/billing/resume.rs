@@ -34,6 +34,7 @@ pub async fn resume(app: &App, caller: &Caller, account: &AccountRef) -> Result<
         "collection": billed.pause.is_some(),
     });
     let intent = intents::begin(app, account, "resume", &request).await?;
+    intents::release_schedule(app, stripe, &intent, &billed.id).await?;
     let key = intents::key(&intent, "resume");
     let made = if is_paused {
         stripe.resume_subscription(&billed.id, None, &key).await
