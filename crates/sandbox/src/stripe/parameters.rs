@@ -113,6 +113,8 @@ pub const PORTAL_CONFIGURATION_LIST: &str = "active ending_before expand is_defa
 pub const INVOICE_ITEM_CREATE: &str = "amount currency customer !customer_account description discountable !discounts(*) expand \
     invoice metadata(*) period(end start) price_data(currency product tax_behavior unit_amount unit_amount_decimal) \
     pricing(price) quantity !quantity_decimal subscription !tax_behavior !tax_code !tax_rates unit_amount_decimal";
+pub const INVOICE_ITEM_UPDATE: &str = "amount description !discountable !discounts(*) expand metadata(*) !period(*) !price_data(*) \
+    !pricing(*) quantity !quantity_decimal !tax_behavior !tax_code !tax_rates unit_amount_decimal";
 pub const INVOICE_ITEM_LIST: &str =
     "created(= gt gte lt lte) customer !customer_account ending_before expand invoice limit pending starting_after";
 

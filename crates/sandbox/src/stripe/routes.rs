@@ -102,6 +102,7 @@ pub static ROUTES: &[Route] = &[
     post("/v1/invoiceitems", takes::INVOICE_ITEM_CREATE, invoice_items::create),
     get("/v1/invoiceitems", takes::INVOICE_ITEM_LIST, invoice_items::list),
     get("/v1/invoiceitems/{id}", takes::READ, invoice_items::read),
+    post("/v1/invoiceitems/{id}", takes::INVOICE_ITEM_UPDATE, invoice_items::update),
     delete("/v1/invoiceitems/{id}", takes::READ, invoice_items::delete),
     get("/v1/invoice_payments", takes::INVOICE_PAYMENT_LIST, payments::list),
     get("/v1/invoice_payments/{id}", takes::READ, payments::read),
