@@ -49,7 +49,12 @@ pub struct App {
     pub(crate) rate_limits: Arc<RateLimits>,
     /// `None`: nothing is sold.
     pub(crate) stripe: Option<Arc<Stripe>>,
+    /// Development: what has a clock of its own is told when this one was moved.
+    pub(crate) clock_moved: Option<ClockMoved>,
 }
+
+/// Is told the time that a development clock was moved to.
+pub type ClockMoved = Arc<dyn Fn(Timestamp) + Send + Sync>;
 
 /// What the operator has set.
 #[derive(Clone, Debug)]
@@ -134,6 +139,7 @@ impl App {
             mail_server: None,
             webhook_sender: None,
             stripe: None,
+            clock_moved: None,
         }
     }
 
@@ -165,6 +171,13 @@ impl App {
         self
     }
 
+    /// The same application, telling somebody of its development clock.
+    #[must_use]
+    pub fn with_clock_moved(mut self, clock_moved: ClockMoved) -> Self {
+        self.clock_moved = Some(clock_moved);
+        self
+    }
+
     /// Whether a Stripe account is configured.
     pub fn has_stripe(&self) -> bool {
         self.stripe.is_some()
@@ -173,6 +186,22 @@ impl App {
     /// Whether plans can be sold: what Stripe tells of payments must be provable.
     pub fn sells(&self) -> bool {
         self.stripe.is_some() && !self.settings.billing.webhook_secrets.is_empty()
+    }
+
+    /// The Stripe account.
+    ///
+    /// # Errors
+    /// [`AppError::SellingNotSetUp`] when none is configured.
+    pub(crate) fn stripe(&self) -> Result<&Stripe, AppError> {
+        self.stripe.as_deref().ok_or(AppError::SellingNotSetUp)
+    }
+
+    /// The Stripe account, where what it tells can be proved to be its own: without that nothing is sold.
+    ///
+    /// # Errors
+    /// [`AppError::SellingNotSetUp`].
+    pub(crate) fn must_sell(&self) -> Result<&Stripe, AppError> {
+        if self.sells() { self.stripe() } else { Err(AppError::SellingNotSetUp) }
     }
 
     /// Whether mails are sent; without a server they wait in the outbox.
@@ -211,6 +240,11 @@ impl App {
 
     pub fn new_id<K: Kind>(&self) -> Id<K> {
         Id::new(self.now(), self.entropy.bits())
+    }
+
+    /// The random part of an id whose time is told from elsewhere.
+    pub(crate) fn new_id_bits(&self) -> u128 {
+        self.entropy.bits()
     }
 
     /// The catalog in force with its plan versions.

@@ -40,6 +40,9 @@ pub async fn move_clock(app: &App, caller: &Caller, to: Move) -> Result<Timestam
     };
     app.database.write::<_, StorageError, _>("move_clock", write).await?;
     app.clock().set_offset_micros(offset);
+    if let Some(follow) = &app.clock_moved {
+        follow(app.now());
+    }
     // What is due by the new time is begun now.
     app.jobs_added.send_replace(());
     Ok(app.now())

@@ -8,6 +8,7 @@
 use domain::ids::EventId;
 use domain::ledger::{Denial, DenialReason, Refusal};
 use domain::name::Name;
+use providers::stripe::StripeError;
 use storage::StorageError;
 use storage::ledger::LedgerError;
 
@@ -113,8 +114,50 @@ pub enum AppError {
     /// Whoever people sign in by, or whose tokens are taken, could not be asked. Why is for the log.
     #[error("The sign-in provider cannot be reached right now. Nothing was done; try again in a moment.")]
     SignInProviderUnavailable,
+
+    /// There is no key to Stripe, or no secret to check its webhooks by.
+    #[error("This server cannot sell plans: its connection to Stripe is not set up whole.")]
+    SellingNotSetUp,
+    /// `reason` is a sentence.
+    #[error("{reason}")]
+    PlanNotSold { plan: Name, reason: String },
+    #[error("The account has a subscription already. Change that one, or cancel it first.")]
+    AlreadySubscribed,
+    #[error("The account has no subscription that this could be done with. Buy a plan first.")]
+    NotSubscribed,
+    #[error("There is nothing to change: it is so already.")]
+    NothingToChange,
+    /// The bank or card said no, in words for the customer.
+    #[error("The payment failed: {message}")]
+    PaymentFailed { code: String, message: String },
+    /// What came to the webhook's address is not Stripe's, or not whole. `reason` is a sentence.
+    #[error("The event was not taken. {reason}")]
+    EventRefused { reason: String },
+    /// Stripe refused what it was asked, and asking again changes nothing. Why is a sentence.
+    #[error("Stripe refused it: {0}")]
+    BillingRefused(String),
+    /// Stripe could not be asked, or what it did is not known. Why is for the log.
+    #[error("Stripe cannot be reached right now. Try again in a moment; nothing is done twice.")]
+    BillingUnavailable(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<StripeError> for AppError {
+    fn from(error: StripeError) -> Self {
+        match error {
+            StripeError::Declined { code, decline_code, message } => {
+                Self::PaymentFailed { code: decline_code.unwrap_or(code), message }
+            }
+            StripeError::Invalid { message, .. } => Self::BillingRefused(message),
+            StripeError::NotFound { what } => Self::BillingRefused(what),
+            StripeError::KeyReused => Self::BillingRefused("the same thing was asked for with other content".into()),
+            other @ (StripeError::Unauthorized | StripeError::RateLimited | StripeError::Unavailable(_)) => {
+                tracing::warn!(error = %other, "Stripe did not do what it was asked");
+                Self::BillingUnavailable(other.to_string())
+            }
+        }
+    }
 }
 
 /// A denial with what the caller can do about it.
@@ -175,6 +218,15 @@ impl AppError {
             Self::StillRunning => "idempotency_still_running",
             Self::TooLate | Self::TermsChanged => "too_late",
             Self::SignInProviderUnavailable => "sign_in_provider_unavailable",
+            Self::SellingNotSetUp => "selling_not_set_up",
+            Self::PlanNotSold { .. } => "plan_not_sold",
+            Self::AlreadySubscribed => "already_subscribed",
+            Self::NotSubscribed => "not_subscribed",
+            Self::NothingToChange => "nothing_to_change",
+            Self::PaymentFailed { .. } => "payment_failed",
+            Self::EventRefused { .. } => "event_refused",
+            Self::BillingRefused(_) => "billing_refused",
+            Self::BillingUnavailable(_) => "billing_unavailable",
             Self::Storage(StorageError::Busy) => "busy",
             Self::Storage(StorageError::Unavailable(_)) => "unavailable",
             Self::Storage(StorageError::OutcomeUnknown) => "outcome_unknown",

@@ -45,6 +45,14 @@ pub struct WebhookEndpointKind;
 pub struct WebhookDeliveryKind;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WebhookMessageKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InvoiceKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PaymentKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HistoryEntryKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BillingIntentKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EventKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -92,6 +100,18 @@ impl Kind for WebhookDeliveryKind {
 impl Kind for WebhookMessageKind {
     const PREFIX: &'static str = "msg_";
 }
+impl Kind for InvoiceKind {
+    const PREFIX: &'static str = "inv_";
+}
+impl Kind for PaymentKind {
+    const PREFIX: &'static str = "pay_";
+}
+impl Kind for HistoryEntryKind {
+    const PREFIX: &'static str = "sbh_";
+}
+impl Kind for BillingIntentKind {
+    const PREFIX: &'static str = "bin_";
+}
 impl Kind for EventKind {
     const PREFIX: &'static str = "evt_";
 }
@@ -113,6 +133,10 @@ pub type AuditEventId = Id<AuditEventKind>;
 pub type WebhookEndpointId = Id<WebhookEndpointKind>;
 pub type WebhookDeliveryId = Id<WebhookDeliveryKind>;
 pub type WebhookMessageId = Id<WebhookMessageKind>;
+pub type InvoiceId = Id<InvoiceKind>;
+pub type PaymentId = Id<PaymentKind>;
+pub type HistoryEntryId = Id<HistoryEntryKind>;
+pub type BillingIntentId = Id<BillingIntentKind>;
 pub type EventId = OwnedId<EventKind>;
 pub type ReservationId = OwnedId<ReservationKind>;
 

@@ -3,6 +3,7 @@
 //! What time it is and which ids are free is told from outside, so every rule here can be replayed and tested with
 //! figures alone. Start at [`ledger`] for how usage is counted and held to limits, at [`catalog`] for what a plan is.
 
+pub mod billing;
 pub mod catalog;
 pub mod entitlements;
 pub mod ids;

@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0005_webhooks.sql"),
         postgres: include_str!("../migrations/postgres/0005_webhooks.sql"),
     },
+    Migration {
+        name: "0006_billing",
+        sqlite: include_str!("../migrations/sqlite/0006_billing.sql"),
+        postgres: include_str!("../migrations/postgres/0006_billing.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

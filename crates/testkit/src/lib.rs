@@ -7,6 +7,7 @@ pub mod auditor;
 pub mod nginx;
 pub mod oidc_provider;
 pub mod parts;
+pub mod plans;
 pub mod postgres;
 pub mod proxy;
 pub mod random;

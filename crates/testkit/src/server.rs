@@ -51,6 +51,8 @@ pub struct TestServer {
     pub superadmin: (String, String),
     /// The stand-in model provider, with `/v1`.
     pub model_url: String,
+    /// The line that it printed when it was ready.
+    pub ready: Value,
     folder: PathBuf,
     client: reqwest::Client,
     owns_folder: bool,
@@ -136,6 +138,7 @@ impl TestServer {
                 (told("email"), told("password"))
             },
             model_url: text("model_url"),
+            ready: ready.clone(),
             folder: start.folder.clone(),
             client,
             owns_folder: false,

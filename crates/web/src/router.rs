@@ -21,6 +21,7 @@ use crate::api::auth::{
     confirm_email, forgot_password, introspect, jwks, login, logout, oidc, refresh, register, resend_verification,
     reset_password, second_step, verify_email,
 };
+use crate::api::billing::{credit_packs, invoices, payments, reconcile, stripe_webhook};
 use crate::api::catalog::{config, meters, plan, plans};
 use crate::api::entitlements::{feature, list as features};
 use crate::api::jobs::{list as list_jobs, retry as retry_job};
@@ -122,7 +123,21 @@ fn others() -> Routes {
         .routes(routes!(config::get_config))                                      // GET    /api/v1/config
         .routes(routes!(features::list_entitlements))                             // GET    /api/v1/entitlements
         .routes(routes!(feature::check_feature))                                  // GET    /api/v1/entitlements/{feature}
-        .routes(routes!(subscription::get_subscription))                          // GET    /api/v1/subscription
+        .routes(routes!(subscription::show::get_subscription, subscription::create::create_subscription)) // GET POST /api/v1/subscription
+        .routes(routes!(subscription::checkout::checkout))                        // POST   /api/v1/subscription/checkout
+        .routes(routes!(subscription::preview::preview_change))                   // POST   /api/v1/subscription/preview
+        .routes(routes!(subscription::change::change_subscription))               // POST   /api/v1/subscription/change
+        .routes(routes!(subscription::cancel::cancel_subscription))               // POST   /api/v1/subscription/cancel
+        .routes(routes!(subscription::resume::resume_subscription))               // POST   /api/v1/subscription/resume
+        .routes(routes!(subscription::pause::pause_subscription))                 // POST   /api/v1/subscription/pause
+        .routes(routes!(subscription::portal::open_portal))                       // POST   /api/v1/subscription/portal
+        .routes(routes!(subscription::history::list_history))                     // GET    /api/v1/subscription/history
+        .routes(routes!(credit_packs::list_credit_packs))                         // GET    /api/v1/credit-packs
+        .routes(routes!(credit_packs::buy_credits))                               // POST   /api/v1/credit-packs/checkout
+        .routes(routes!(invoices::list_invoices))                                 // GET    /api/v1/invoices
+        .routes(routes!(invoices::get_invoice))                                   // GET    /api/v1/invoices/{id}
+        .routes(routes!(payments::list_payments))                                 // GET    /api/v1/payments
+        .routes(routes!(reconcile::reconcile))                                    // POST   /api/v1/admin/reconcile
         .routes(routes!(users::list_users))                                       // GET    /api/v1/admin/users
         .routes(routes!(users::get_user))                                         // GET    /api/v1/admin/users/{id}
         .routes(routes!(users::set_user_status))                                  // PUT    /api/v1/admin/users/{id}/status
@@ -146,6 +161,7 @@ pub fn router(state: Arc<WebState>) -> Router {
         .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
         .route("/docs/style.css", get(docs_page::style))
         .route("/.well-known/jwks.json", get(jwks::jwks))
+        .route("/webhooks/stripe", post(stripe_webhook::stripe_webhook))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

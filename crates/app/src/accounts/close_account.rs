@@ -1,14 +1,16 @@
 //! Closes an account for ever.
 
-use domain::ids::AccountId;
+use domain::ids::{AccountId, JobId};
 use domain::permissions::Action;
 use domain::time::Timestamp;
 use serde_json::json;
-use storage::records::{accounts, api_keys, invitations, members};
+use storage::records::jobs::{self, NewJob};
+use storage::records::{accounts, api_keys, billing_customers, invitations, members};
 use storage::{StorageError, Tx};
 
 use super::AccountStatus;
 use crate::audit::{self, Audited};
+use crate::billing::cancel::CANCEL_BILLING;
 use crate::identity::scopes::ACCOUNTS_WRITE;
 use crate::identity::{Device, must_be_recent};
 use crate::teams::seats::SeatsChanged;
@@ -33,13 +35,21 @@ pub async fn close_account(app: &App, caller: &Caller, account: &AccountRef, dev
     app.database.write("close_account", write).await
 }
 
-/// In the caller's transaction: its keys are revoked, its invitations withdrawn, and nobody belongs to it any more.
+/// In the caller's transaction: its keys are revoked, its invitations withdrawn, nobody belongs to it any more, and what it
+/// pays for is ended by a job.
 pub(crate) fn close(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), StorageError> {
     if let Some(mut account) = accounts::lock(tx, id)? {
         account.status = AccountStatus::Closed;
         account.updated_at = now;
         accounts::update(tx, &account)?;
         accounts::raise_epoch(tx, id)?;
+    }
+    let is_customer = billing_customers::by_account(tx, id)?.is_some_and(|row| row.customer.is_some());
+    if is_customer {
+        // An account closes once, so that its own number is free for the job.
+        let job = JobId::from_bits(id.bits());
+        let payload = json!({ "account": id.to_string() }).to_string();
+        jobs::insert(tx, &NewJob { id: job, kind: CANCEL_BILLING, account: Some(id), payload, run_at: now }, now)?;
     }
     api_keys::revoke_of_account(tx, id, now)?;
     invitations::withdraw_all(tx, id, now)?;

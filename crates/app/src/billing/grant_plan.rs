@@ -2,19 +2,21 @@
 
 use domain::name::Name;
 use domain::time::Timestamp;
-use serde_json::json;
 use storage::Tx;
 use storage::ledger::plan_book::{PlanBook, PlanVersion};
-use storage::records::subscriptions;
+use storage::records::accounts;
+use storage::records::subscriptions::{self, GrantedPlan};
 
 use super::SubscriptionView;
+use super::settle::settle;
 use super::subscription::view;
 use crate::identity::scopes::BILLING_WRITE;
-use crate::webhooks::{Emitted, Event, emit};
+use crate::webhooks::{Emitted, Event};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// The newest version of the plan holds from the next call on. Periods go on as they were, with what is used in them.
-/// At `until` the account is back on the default plan.
+/// At `until` the account is back on what it pays for, else on the default plan. A paid plan of the same rank or a higher
+/// one stays in force beside it.
 pub async fn grant_plan(
     app: &App,
     caller: &Caller,
@@ -30,19 +32,18 @@ pub async fn grant_plan(
     let plans = app.plans().await?;
     let version = find_plan(&plans, plan)?.id;
     let account = caller.account(app, account, BILLING_WRITE).await?;
-    let (told, plan) = (Emitted::new(app, Event::SubscriptionChanged), plan.to_owned());
+    let told = Emitted::new(app, Event::SubscriptionChanged);
     let write = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> {
-        if !subscriptions::grant(tx, account, version, until, now)? {
-            return Err(AppError::AccountUnknown);
-        }
-        emit(tx, &told, account, &json!({ "plan": plan.as_str(), "source": "granted" }))?;
+        accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
+        subscriptions::set_grant(tx, account, Some(GrantedPlan { version, until }), now)?;
+        settle(tx, &plans, account, &told, now)?;
         view(tx, &plans, account, now)
     };
     app.database.write("grant_plan", write).await
 }
 
 /// The newest version of a plan by its catalog key.
-fn find_plan<'p>(plans: &'p PlanBook, key: &str) -> Result<&'p PlanVersion, AppError> {
+pub(super) fn find_plan<'p>(plans: &'p PlanBook, key: &str) -> Result<&'p PlanVersion, AppError> {
     // A plan that the catalog has dropped keeps its subscribers, and takes no more.
     let sold = plans.catalog.plans.contains_key(key).then(|| plans.current.get(key)).flatten();
     sold.ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! The signed-in person's own profile: shown, changed, deleted.
 
+use domain::billing::Status;
 use domain::ids::{AccountId, UserId};
 use domain::name::Name;
 use domain::permissions::Role;
@@ -8,7 +9,7 @@ use serde_json::json;
 use storage::Tx;
 use storage::records::accounts::{self, Account};
 use storage::records::members::{self, Member};
-use storage::records::subscriptions::{self, Status};
+use storage::records::subscriptions;
 use storage::records::users::{self, AcceptedTerms, User, UserStatus};
 use storage::records::{one_time_tokens, wanted_plans};
 

@@ -25,6 +25,8 @@ use super::sessions::{Device, Keep, NewSession, SignedIn, signed_in};
 use super::settings::{Registration, Unverified};
 use crate::accounts::fields;
 use crate::audit::{self, Audited};
+use crate::billing::Purchase;
+use crate::billing::checkout::checkout_of;
 use crate::rate_limits::Identity;
 use crate::teams::seats::SeatsChanged;
 use crate::{App, AppError, rate_limits};
@@ -84,7 +86,7 @@ pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &De
     }
     let may_sign_in = app.settings.people.unverified != Unverified::MayNothing;
     let prepared = Prepared::new(app, &newcomer).await?;
-    let (user, account) = (prepared.user.clone(), prepared.account);
+    let (user, account, wanted) = (prepared.user.clone(), prepared.account, prepared.wanted.clone());
     let session = NewSession::new(app, SessionOf::User(user.id), "password".into(), device, keep);
     let begun = session.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
@@ -97,8 +99,26 @@ pub async fn register(app: &App, registrant: Registrant, keep: Keep, device: &De
     if !may_sign_in {
         return Ok(Registered::ToVerify);
     }
-    let signed_in = signed_in(app, user, Some((account, Role::Owner)), session).await?;
+    let mut signed_in = signed_in(app, user, Some((account, Role::Owner)), session).await?;
+    if app.settings.people.unverified == Unverified::MayUse {
+        signed_in.checkout_url = checkout_url(app, account, wanted).await;
+    }
     Ok(Registered::SignedIn(Box::new(signed_in)))
+}
+
+/// Where the plan that somebody chose is paid for. Whoever has registered has registered, also while nothing can be sold:
+/// the plan stays remembered, and checkout is asked for later.
+async fn checkout_url(app: &App, account: AccountId, wanted: Option<WantedPlan>) -> Option<String> {
+    let WantedPlan { plan, interval } = wanted?;
+    let purchase = Purchase { plan: plan.to_string(), interval, success_url: None, cancel_url: None };
+    match checkout_of(app, account, &purchase).await {
+        Ok(checkout) => Some(checkout.url),
+        Err(AppError::SellingNotSetUp | AppError::PlanNotSold { .. }) => None,
+        Err(error) => {
+            tracing::warn!(%account, %error, "a plan that was chosen at sign-up could not be put up for payment");
+            None
+        }
+    }
 }
 
 /// Which of the two unique values is in the way.

@@ -95,6 +95,8 @@ pub struct SignedIn {
     pub secret: String,
     pub keep: Keep,
     pub session_expires_at: Timestamp,
+    /// Where a plan that was chosen at sign-up is paid for.
+    pub checkout_url: Option<String>,
 }
 
 /// The answer to a sign-in whose session is in the database.
@@ -106,7 +108,16 @@ pub(super) async fn signed_in(
 ) -> Result<SignedIn, AppError> {
     let NewSession { session, secret, keep } = new;
     let access = access_token(app, &user, session.id, account).await?;
-    Ok(SignedIn { user, session: session.id, account, access, secret, keep, session_expires_at: session.expires_at })
+    Ok(SignedIn {
+        user,
+        session: session.id,
+        account,
+        access,
+        secret,
+        keep,
+        session_expires_at: session.expires_at,
+        checkout_url: None,
+    })
 }
 
 async fn access_token(
@@ -158,7 +169,16 @@ pub async fn refresh(app: &App, secret: &str, device: &Device) -> Result<SignedI
     let account = chosen_account(&memberships, &user);
     let access = access_token(app, &user, session.id, account).await?;
     let keep = Keep::Tokens;
-    Ok(SignedIn { user, session: session.id, account, access, secret: next, keep, session_expires_at: until })
+    Ok(SignedIn {
+        user,
+        session: session.id,
+        account,
+        access,
+        secret: next,
+        keep,
+        session_expires_at: until,
+        checkout_url: None,
+    })
 }
 
 fn may_sign_in(user: &User) -> bool {

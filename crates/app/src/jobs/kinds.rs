@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use storage::records::jobs::Job;
 use storage::{StorageError, Tx};
 
+use crate::billing::{cancel, end_double, receive_event};
 use crate::identity::{by_mail, register};
 use crate::mail::send_mail;
 use crate::metering::warn_of_usage;
@@ -75,6 +76,37 @@ pub(crate) const KINDS: &[JobKind] = &[
         run: |app, job| Box::pin(async move { webhooks::deliver(&app, &job).await }),
         failed: webhooks::note_failure,
         is_done_by: |_| true,
+    },
+    JobKind {
+        name: receive_event::APPLY_STRIPE_EVENT,
+        at_once: 4,
+        deadline: Duration::from_secs(120),
+        // For a day and more: Stripe may be away for hours.
+        attempts: 40,
+        back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
+        run: |app, job| Box::pin(async move { receive_event::apply_stripe_event(&app, &job).await }),
+        failed: nothing_to_note,
+        is_done_by: |app| app.stripe().is_ok(),
+    },
+    JobKind {
+        name: end_double::END_DOUBLE,
+        at_once: 2,
+        deadline: Duration::from_secs(120),
+        attempts: 40,
+        back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
+        run: |app, job| Box::pin(async move { end_double::end_double(&app, &job).await }),
+        failed: nothing_to_note,
+        is_done_by: |app| app.stripe().is_ok(),
+    },
+    JobKind {
+        name: cancel::CANCEL_BILLING,
+        at_once: 2,
+        deadline: Duration::from_secs(120),
+        attempts: 40,
+        back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
+        run: |app, job| Box::pin(async move { cancel::cancel_billing(&app, &job).await }),
+        failed: nothing_to_note,
+        is_done_by: |app| app.stripe().is_ok(),
     },
     JobKind {
         name: seats::COUNT_SEATS,

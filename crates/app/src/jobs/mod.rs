@@ -33,7 +33,7 @@ const PULSE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Duty {
-    EndDueGrants,
+    SettlePlans,
     SettleExpired,
     NoteLastUse,
     RollUpUsage,
@@ -43,11 +43,12 @@ enum Duty {
     MakeSigningKeys,
     DeleteOldMessages,
     ExpireInvitations,
+    Reconcile,
 }
 
 impl Duty {
-    const ALL: [Duty; 10] = [
-        Duty::EndDueGrants,
+    const ALL: [Duty; 11] = [
+        Duty::SettlePlans,
         Duty::SettleExpired,
         Duty::NoteLastUse,
         Duty::RollUpUsage,
@@ -57,11 +58,12 @@ impl Duty {
         Duty::MakeSigningKeys,
         Duty::DeleteOldMessages,
         Duty::ExpireInvitations,
+        Duty::Reconcile,
     ];
 
     fn name(self) -> &'static str {
         match self {
-            Duty::EndDueGrants => "end_due_grants",
+            Duty::SettlePlans => "settle_plans",
             Duty::SettleExpired => "settle_expired_reservations",
             Duty::NoteLastUse => "note_last_use_of_keys",
             Duty::RollUpUsage => "roll_up_usage",
@@ -71,16 +73,18 @@ impl Duty {
             Duty::MakeSigningKeys => "make_signing_keys",
             Duty::DeleteOldMessages => "delete_old_messages",
             Duty::ExpireInvitations => "expire_invitations",
+            Duty::Reconcile => "reconcile_with_stripe",
         }
     }
 
     fn every(self) -> Duration {
         Duration::from_secs(match self {
-            Duty::EndDueGrants | Duty::ExpireInvitations => 5,
+            Duty::SettlePlans | Duty::ExpireInvitations => 5,
             Duty::SettleExpired => 2,
             Duty::NoteLastUse => 15,
             Duty::RollUpUsage => 10,
             Duty::DeleteExpiredAnswers => 60,
+            Duty::Reconcile => 300,
             Duty::KeepLedger | Duty::MakeSigningKeys | Duty::DeleteOldMessages => 3_600,
             Duty::KeepSessions => 30,
         })
@@ -88,7 +92,7 @@ impl Duty {
 
     async fn run(self, app: &App) -> Result<(), AppError> {
         match self {
-            Duty::EndDueGrants => billing::end_due_grants::end_due_grants(app).await,
+            Duty::SettlePlans => billing::settle::settle_due(app).await,
             Duty::SettleExpired => settle_expired::settle_expired(app).await,
             Duty::NoteLastUse => identity::note_last_use::note_last_use(app).await,
             Duty::RollUpUsage => roll_up_usage::roll_up_usage(app).await,
@@ -101,6 +105,7 @@ impl Duty {
                 webhooks::delete_old(app).await
             }
             Duty::ExpireInvitations => teams::expire_invitations::expire_invitations(app).await,
+            Duty::Reconcile => billing::reconcile::reconcile_due(app).await,
         }
     }
 }

@@ -71,6 +71,57 @@ pub enum Mail {
         /// The name of the plan that would hold more. `None`: no plan would.
         suggested_plan: Option<String>,
     },
+    /// The plan that was bought holds.
+    SubscriptionConfirmed {
+        account_name: String,
+        plan: String,
+        /// `15.00 USD a month`
+        price: String,
+        renews_at: Timestamp,
+        /// `None`: no trial.
+        trial_ends_at: Option<Timestamp>,
+        billing_link: String,
+    },
+    PaymentFailed {
+        account_name: String,
+        /// `15.00 USD`
+        amount: String,
+        /// `None`: it is not tried again by itself.
+        next_attempt_at: Option<Timestamp>,
+        pay_link: String,
+    },
+    /// The bank asks the customer to confirm a payment.
+    PaymentActionRequired {
+        account_name: String,
+        amount: String,
+        pay_link: String,
+    },
+    TrialEnding {
+        account_name: String,
+        plan: String,
+        price: String,
+        ends_at: Timestamp,
+        billing_link: String,
+    },
+    /// It ends later.
+    SubscriptionCanceled {
+        account_name: String,
+        plan: String,
+        until: Timestamp,
+        billing_link: String,
+    },
+    SubscriptionEnded {
+        account_name: String,
+        plan: String,
+        billing_link: String,
+    },
+    Receipt {
+        account_name: String,
+        /// As it stands on the invoice.
+        number: String,
+        amount: String,
+        link: String,
+    },
     /// By which an operator tries the mail server.
     Test,
 }
@@ -101,6 +152,13 @@ impl Mail {
             Mail::AccountDeleted { .. } => "account_deleted",
             Mail::Invitation { .. } => "invitation",
             Mail::UsageThreshold { .. } => "usage_threshold",
+            Mail::SubscriptionConfirmed { .. } => "subscription_confirmed",
+            Mail::PaymentFailed { .. } => "payment_failed",
+            Mail::PaymentActionRequired { .. } => "payment_action_required",
+            Mail::TrialEnding { .. } => "trial_ending",
+            Mail::SubscriptionCanceled { .. } => "subscription_canceled",
+            Mail::SubscriptionEnded { .. } => "subscription_ended",
+            Mail::Receipt { .. } => "receipt",
             Mail::Test => "test",
         }
     }
@@ -164,6 +222,74 @@ pub(super) mod samples {
         }
     }
 
+    fn billing() -> Vec<(&'static str, Mail)> {
+        let account_name = || "Analytical Engines".to_owned();
+        let (plan, price) = (|| "Pro".to_owned(), || "15.00 USD a month".to_owned());
+        let amount = || "15.00 USD".to_owned();
+        let billing_link = || "https://pay.example.com/billing".to_owned();
+        let time = |text: &str| Timestamp::parse(text).expect("a valid time");
+        let confirmed = |trial_ends_at| Mail::SubscriptionConfirmed {
+            account_name: account_name(),
+            plan: plan(),
+            price: price(),
+            renews_at: time("2026-06-04T14:00:00Z"),
+            trial_ends_at,
+            billing_link: billing_link(),
+        };
+        let failed = |next_attempt_at| Mail::PaymentFailed {
+            account_name: account_name(),
+            amount: amount(),
+            next_attempt_at,
+            pay_link: "https://invoice.example.com/i/1?s=a&b=c".into(),
+        };
+        vec![
+            ("subscription_confirmed", confirmed(None)),
+            ("subscription_confirmed_trial", confirmed(Some(time("2026-05-11T14:00:00Z")))),
+            ("payment_failed", failed(Some(time("2026-05-07T14:00:00Z")))),
+            ("payment_failed_last", failed(None)),
+            (
+                "payment_action_required",
+                Mail::PaymentActionRequired {
+                    account_name: account_name(),
+                    amount: amount(),
+                    pay_link: "https://invoice.example.com/i/1".into(),
+                },
+            ),
+            (
+                "trial_ending",
+                Mail::TrialEnding {
+                    account_name: account_name(),
+                    plan: plan(),
+                    price: price(),
+                    ends_at: time("2026-05-11T14:00:00Z"),
+                    billing_link: billing_link(),
+                },
+            ),
+            (
+                "subscription_canceled",
+                Mail::SubscriptionCanceled {
+                    account_name: account_name(),
+                    plan: plan(),
+                    until: time("2026-06-04T14:00:00Z"),
+                    billing_link: billing_link(),
+                },
+            ),
+            (
+                "subscription_ended",
+                Mail::SubscriptionEnded { account_name: account_name(), plan: plan(), billing_link: billing_link() },
+            ),
+            (
+                "receipt",
+                Mail::Receipt {
+                    account_name: account_name(),
+                    number: "A1B2C3-0001".into(),
+                    amount: amount(),
+                    link: "https://invoice.example.com/i/1".into(),
+                },
+            ),
+        ]
+    }
+
     /// Every mail, some in more than one form, each by the name of its snapshot.
     pub fn all() -> Vec<(&'static str, Mail)> {
         let name = || "Ada".to_owned();
@@ -192,6 +318,9 @@ pub(super) mod samples {
             ("usage_threshold_reached", warning(100, None)),
             ("test", Mail::Test),
         ]
+        .into_iter()
+        .chain(billing())
+        .collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::billing_letter;
 use super::content::{Link, Mail};
 use crate::AppError;
 
@@ -25,7 +26,7 @@ pub(super) struct WrittenOut {
 
 /// What every mail is made of, in the order it is read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Letter {
+pub(super) struct Letter {
     subject: String,
     greeting: String,
     before: Vec<String>,
@@ -104,6 +105,7 @@ fn words(mail: &Mail, product: &str) -> Letter {
             .say(format!("Your account at {product} was deleted, as you asked. Thank you for having been with us."))
             .then("This is the last mail about it."),
         Mail::Invitation { .. } | Mail::UsageThreshold { .. } | Mail::Test => words_to_accounts(mail, product),
+        billing => billing_letter::words(billing, product),
     }
 }
 
@@ -160,13 +162,13 @@ fn codes_left(left: u32) -> String {
 }
 
 impl Letter {
-    fn to(name: &str, subject: String) -> Self {
+    pub(super) fn to(name: &str, subject: String) -> Self {
         let name = name_of(name);
         let greeting = if name.is_empty() { "Hello,".into() } else { format!("Hello {name},") };
         Self { subject, greeting, before: Vec::new(), actions: Vec::new(), after: Vec::new() }
     }
 
-    fn say(mut self, sentence: impl Into<String>) -> Self {
+    pub(super) fn say(mut self, sentence: impl Into<String>) -> Self {
         self.before.push(sentence.into());
         self
     }
@@ -183,7 +185,13 @@ impl Letter {
         self
     }
 
-    fn then(mut self, sentence: &str) -> Self {
+    /// A link that holds no secret of ours.
+    pub(super) fn see(mut self, label: &str, url: &str) -> Self {
+        self.actions.push(Action { label: label.into(), url: url.to_owned() });
+        self
+    }
+
+    pub(super) fn then(mut self, sentence: &str) -> Self {
         self.after.push(sentence.into());
         self
     }
@@ -191,7 +199,7 @@ impl Letter {
 
 /// A name that people chose, made fit for a letter in our name: on one line, not long, and no address that a mail program
 /// would turn into a link.
-fn name_of(text: &str) -> String {
+pub(super) fn name_of(text: &str) -> String {
     let words: Vec<&str> = text.split(|letter: char| letter.is_control() || letter.is_whitespace()).collect();
     let one_line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let shown: String = one_line.chars().take(LONGEST_NAME).collect();

@@ -4,6 +4,7 @@
 //! server can hold a request up. [`content`] has one variant a mail, [`letter`] the words of each, [`stored`] what the
 //! outbox keeps of it, [`send_mail`] the job. Without a mail server mails wait; operators see them by [`list_mails`].
 
+mod billing_letter;
 mod content;
 mod delete_old;
 mod letter;

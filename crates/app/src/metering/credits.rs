@@ -1,6 +1,7 @@
 //! Extra quantity or money given to an account, used after the plan's own amount.
 
-use domain::ids::CreditId;
+use domain::catalog::COST_METER;
+use domain::ids::{AccountId, CreditId};
 use domain::ledger::{Action, Credit};
 use domain::name::Name;
 use domain::quantity::Quantity;
@@ -52,6 +53,30 @@ pub async fn grant_credit(
     let work = Work { usage: vec![(new.meter, new.quantity)], key: new.key, ..Work::default() };
     let prepared = asked.prepare(&work, Action::Grant { credit }, new.reason.as_deref())?;
     Ok((id, submit(app, &terms, prepared).await?))
+}
+
+/// Gives what was bought, once for each purchase.
+pub(crate) async fn give_bought(
+    app: &App,
+    account: AccountId,
+    grant: Action,
+    purchase: &str,
+) -> Result<Counted, AppError> {
+    let Action::Grant { credit } = &grant else { return Err(AppError::TermsChanged) };
+    let text = format!("bought:{purchase}");
+    let key = super::IdempotencyKey { content: [0; 16], text };
+    let terms = terms(app, account).await?;
+    let plans = app.plans().await?;
+    let usage = vec![(credit.meter.clone(), quantity_of(credit))];
+    let asked = Asked { app, caller: None, account, terms: &terms, plans };
+    let work = Work { usage, key: Some(key), ..Work::default() };
+    let prepared = asked.prepare(&work, grant, Some("bought"))?;
+    submit(app, &terms, prepared).await
+}
+
+fn quantity_of(credit: &Credit) -> Quantity {
+    let nano_in_a_millionth = if credit.meter.as_str() == COST_METER { 1_000 } else { 1 };
+    Quantity::from_millionths(credit.granted / nano_in_a_millionth)
 }
 
 /// The account's open credits, in the order they are used.

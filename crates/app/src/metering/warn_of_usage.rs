@@ -141,7 +141,7 @@ fn named(mut warning: Mail, name: &str) -> Mail {
 }
 
 /// An amount as people read it: `1,000`.
-fn digits(meter: &Name, amount: i64) -> String {
+pub(crate) fn digits(meter: &Name, amount: i64) -> String {
     let mut digits = String::new();
     // Writing to a string cannot fail.
     let _ = write_decimal(&mut digits, amount, if meter.as_str() == COST_METER { 9 } else { 6 });

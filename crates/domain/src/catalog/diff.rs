@@ -98,6 +98,7 @@ fn compare_settings(old: &Catalog, new: &Catalog, changes: &mut Changes) {
     changes.compare("warnings at", percentages(old), percentages(new));
     let grace = |catalog: &Catalog| format!("{} days", catalog.grace_days);
     changes.compare("grace after a failed payment", grace(old), grace(new));
+    changes.compare_silently("credit packs", &old.credit_packs, &new.credit_packs);
     changes.compare_silently("voice formulas", &old.voice, &new.voice);
     changes.compare("models without a price:", unknown(&old.unknown_model), unknown(&new.unknown_model));
 }

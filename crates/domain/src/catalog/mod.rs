@@ -59,6 +59,23 @@ pub struct Catalog {
     /// Base rate limits by scope (`api`, `login`, …), for plans that do not say their own.
     pub rates: BTreeMap<Name, RateLimit>,
     pub plans: BTreeMap<Name, Plan>,
+    /// Extra quantity that customers can buy once.
+    #[serde(default)]
+    pub credit_packs: BTreeMap<Name, CreditPack>,
+}
+
+/// Extra quantity for a price, used after the plan's own amount.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CreditPack {
+    pub name: String,
+    pub meter: Name,
+    /// In the meter's integer unit.
+    pub amount: i64,
+    /// Minor units of the catalog's currency; further currencies by ISO code.
+    pub price: i64,
+    pub other_currencies: BTreeMap<String, i64>,
+    /// `None`: it does not expire.
+    pub expires_after_days: Option<u32>,
 }
 
 /// Of a catalog that does not say it.

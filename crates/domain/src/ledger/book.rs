@@ -160,6 +160,11 @@ impl Book {
         Some(if when > at || at < closes_at { (own, false) } else { (open, true) })
     }
 
+    /// A balance that was loaded. `None`: it was not.
+    pub fn loaded_balance(&self, place: &Place) -> Option<Balance> {
+        self.balances.get(place).copied()
+    }
+
     pub(super) fn balance(&self, place: &Place) -> Result<Balance, NotLoaded> {
         self.balances.get(place).copied().ok_or_else(|| NotLoaded::Balance(place.clone()))
     }

@@ -155,6 +155,7 @@ fn release_held(stripe: &Stripe) -> usize {
         let delivery = &mut state.deliveries[place];
         (delivery.is_held, delivery.number, delivery.not_before_ms) = (false, number, now);
     }
+    state.deliveries.make_contiguous().sort_by_key(|delivery| delivery.number);
     stripe.has_changed(&mut state);
     count
 }

@@ -188,6 +188,9 @@ def the_rest(prices, customer):
     stripe.PaymentIntent.confirm(secret.split("_secret_")[0], payment_method="pm_card_visa")
     assert stripe.Subscription.retrieve(waiting.id).status == "active"
 
+    schedule = stripe.SubscriptionSchedule.create(from_subscription=waiting.id)
+    check_object(json.loads(schedule.last_response.body), "schedule")
+    assert stripe.SubscriptionSchedule.release(schedule.id).status == "released"
     kept = stripe.SetupIntent.create(customer=customer.id, payment_method="pm_card_visa", confirm=True)
     assert kept.status == "succeeded" and stripe.SetupIntent.retrieve(kept.id).payment_method.startswith("pm_")
 
@@ -334,7 +337,8 @@ def mismatch(value, hint, where):
 
 
 def check_everything():
-    lists = ["customers", "products", "prices", "checkout/sessions", "invoices", "invoiceitems", "invoice_payments", "payment_intents", "setup_intents",
+    lists = ["customers", "products", "prices", "checkout/sessions", "invoices", "invoiceitems", "invoice_payments", "payment_intents",
+             "setup_intents", "subscription_schedules",
              "charges", "refunds", "disputes", "billing_portal/configurations", "webhook_endpoints", "coupons", "promotion_codes",
              "billing/meters", "test_helpers/test_clocks", "events"]
     for path in lists:

@@ -230,11 +230,13 @@ async fn an_invoice_of_its_own_takes_items_and_is_paid() {
 }
 
 #[tokio::test]
-async fn an_endpoint_of_an_older_version_gets_the_older_shape() {
+async fn an_endpoint_and_a_caller_of_an_older_version_get_the_older_shape() {
     let stage = Stage::start().await;
+    let url = format!("{}/other", stage.receiver.url);
     let form = [
-        ("url", stage.receiver.url.as_str()),
+        ("url", url.as_str()),
         ("enabled_events[]", "invoice.paid"),
+        ("enabled_events[]", "customer.subscription.created"),
         ("api_version", "2024-09-30.acacia"),
     ];
     let endpoint = stage.post("/v1/webhook_endpoints", &form).await;
@@ -243,20 +245,24 @@ async fn an_endpoint_of_an_older_version_gets_the_older_shape() {
     assert!(again.get("secret").is_none());
     let price = stage.price("pro", "2000", "month").await;
     let made = stage.subscription("pm_card_visa", &price).await;
-    let old = stage.call("GET", &format!("/v1/invoices/{}", text(&made, "latest_invoice")), &[], &[]).await;
-    assert!(old.body.get("subscription").is_none());
-    let request = stage.client.get(format!("{}/v1/invoices/{}", stage.url, text(&made, "latest_invoice")));
-    let old: Value = request
-        .bearer_auth(crate::stage::KEY)
-        .header("Stripe-Version", "2024-09-30.acacia")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!((text(&old, "subscription"), &old["paid"]), (text(&made, "id"), &json!(true)));
-    assert!(text(&old, "payment_intent").starts_with("pi_") && text(&old, "charge").starts_with("ch_"));
+    let invoice = format!("/v1/invoices/{}", text(&made, "latest_invoice"));
+    assert!(stage.get(&invoice, &[]).await.get("subscription").is_none());
+    let old = stage.call("POST", &invoice, &[], &[("Stripe-Version", "2024-09-30.acacia")]).await;
+    assert_eq!(old.headers["stripe-version"], "2024-09-30.acacia");
+    stage.settled().await;
+    let events = stage.receiver.others();
+    let of = |name: &str| events.iter().find(|event| text(event, "type") == name).expect("it came").clone();
+    for shown in [old.body, of("invoice.paid")["data"]["object"].clone()] {
+        assert_eq!((text(&shown, "subscription"), &shown["paid"]), (text(&made, "id"), &json!(true)));
+        assert!(text(&shown, "payment_intent").starts_with("pi_") && text(&shown, "charge").starts_with("ch_"));
+        assert_eq!(text(&shown, "lines.data.0.price.id"), price);
+        assert!(shown.get("parent").is_none());
+    }
+    let created = of("customer.subscription.created");
+    assert_eq!(text(&created, "api_version"), "2024-09-30.acacia");
+    let end = whole(&made, "items.data.0.current_period_end");
+    assert_eq!(whole(&created, "data.object.current_period_end"), end);
+    assert!(created["data"]["object"]["items"]["data"][0].get("current_period_end").is_none());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ids::{AccountId, CreditId, EventId, ReservationId};
-use domain::ledger::{Action, Book, Command, LimitState, Outcome, Place, Scopes, Terms, apply};
+use domain::ledger::{Action, Balance, Book, Command, LimitState, Outcome, Place, Scopes, Terms, apply};
 use domain::name::Name;
 use domain::time::Timestamp;
 
@@ -134,6 +134,15 @@ impl Ledger {
         let terms = book.terms.clone();
         let limits = book.limits_of(terms.meters.keys(), scopes, now).map_err(StorageError::unexpected)?;
         Ok(Some(Standing { terms, limits, at: now }))
+    }
+
+    /// What is counted in these places of an account, exact. `Ok(None)`: there is no such account.
+    pub async fn balances(&self, account: AccountId, places: Vec<Place>) -> Result<Option<Vec<Balance>>, StorageError> {
+        let now = self.shared.clock.now();
+        let needed = places.clone();
+        let book = self.book(account, now, Freshness::Exact, move |_| needed.clone()).await?;
+        let of = |book: Book| places.iter().map(|place| book.loaded_balance(place).unwrap_or_default()).collect();
+        Ok(book.map(of))
     }
 
     /// What a command would be answered, without doing it; and how the limits on its meters stand now.

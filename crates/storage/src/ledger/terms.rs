@@ -15,12 +15,12 @@ use super::plan_book::{PlanBook, PlanVersion};
 use super::reading::decode_credit;
 
 pub(crate) const SELECT_TERMS: &str = "SELECT a.status, a.created_at, s.plan_version_id, s.source, s.anchor, \
-    s.periods_since, s.granted_until, o.content AS overrides \
+    s.periods_since, s.plan_until, s.then_plan_version_id, o.content AS overrides \
     FROM accounts a LEFT JOIN subscriptions s ON s.account_id = a.id LEFT JOIN overrides o ON o.account_id = a.id \
     WHERE a.id = $1";
 /// Everything about an account in one statement: with many accounts, most of a command's time goes into this.
 const SELECT_ACCOUNT: &str = "SELECT a.status, a.created_at, s.plan_version_id, s.source, s.anchor, s.periods_since, \
-    s.granted_until, o.content AS overrides, \
+    s.plan_until, s.then_plan_version_id, o.content AS overrides, \
     (SELECT entitlement_epoch FROM ledger_accounts WHERE account_id = $1) AS entitlement_epoch, \
     (SELECT MIN(expires_at) FROM reservations WHERE account_id = $1 AND state = 'open') AS next_expiry, \
     CAST(CASE WHEN EXISTS (SELECT 1 FROM credits WHERE account_id = $1 AND remaining > 0) THEN 1 ELSE 0 END AS BIGINT) \
@@ -52,9 +52,12 @@ pub(crate) fn load_book(
 
 /// Builds terms from a row that has the columns of [`SELECT_TERMS`].
 pub(crate) fn from_row(row: &Row, plans: &PlanBook, epoch: i64, now: Timestamp) -> Result<Terms, StorageError> {
-    let granted_until = row.time_or_null("granted_until")?;
-    let granted_is_over = granted_until.is_some_and(|until| until <= now);
-    let subscribed = row.parsed_or_null("plan_version_id", PlanVersionId::parse)?.filter(|_| !granted_is_over);
+    let plan_until = row.time_or_null("plan_until")?;
+    let is_over = plan_until.is_some_and(|until| until <= now);
+    let in_force = if is_over { "then_plan_version_id" } else { "plan_version_id" };
+    let subscribed = row.parsed_or_null(in_force, PlanVersionId::parse)?;
+    // With the plan goes its anchor, unless another plan of the same subscription comes after it.
+    let anchor = if is_over && subscribed.is_none() { "created_at" } else { "anchor" };
     let version = match subscribed {
         Some(id) => Some(plans.versions.get(&id).ok_or_else(|| unknown_version(id))?),
         None => plans.default_plan(),
@@ -71,11 +74,11 @@ pub(crate) fn from_row(row: &Row, plans: &PlanBook, epoch: i64, now: Timestamp) 
         epoch,
         standing,
         plan,
-        anchor: row.time_or_null("anchor")?.unwrap_or(created_at),
+        anchor: row.time_or_null(anchor)?.unwrap_or(created_at),
         periods_since: row.time_or_null("periods_since")?.unwrap_or(Timestamp::EPOCH),
         meters,
         warn_at_percent: plans.warn_at_percent.clone(),
-        valid_until: granted_until.filter(|_| !granted_is_over),
+        valid_until: plan_until.filter(|_| !is_over),
     })
 }
 

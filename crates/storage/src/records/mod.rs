@@ -4,17 +4,26 @@ pub mod accounts;
 pub mod api_keys;
 pub mod audit_events;
 pub mod authenticators;
+pub mod billed_subscriptions;
+pub mod billing_customers;
+pub mod billing_intents;
 pub mod catalogs;
 pub mod idempotent_answers;
 pub mod identities;
 pub mod invitations;
+pub mod invoices;
 pub mod jobs;
 pub mod mails;
 pub mod members;
 pub mod one_time_tokens;
+pub mod overage_charges;
+pub mod payments;
 pub mod sessions;
 pub mod settings;
 pub mod signing_keys;
+pub mod stripe_events;
+pub mod stripe_prices;
+pub mod subscription_history;
 pub mod subscriptions;
 pub mod usage_daily;
 pub mod users;
@@ -28,17 +37,26 @@ pub fn statements() -> Vec<&'static str> {
         api_keys::STATEMENTS,
         audit_events::STATEMENTS,
         authenticators::STATEMENTS,
+        billed_subscriptions::STATEMENTS,
+        billing_customers::STATEMENTS,
+        billing_intents::STATEMENTS,
         catalogs::STATEMENTS,
         idempotent_answers::STATEMENTS,
         identities::STATEMENTS,
         invitations::STATEMENTS,
+        invoices::STATEMENTS,
         jobs::STATEMENTS,
         mails::STATEMENTS,
         members::STATEMENTS,
         one_time_tokens::STATEMENTS,
+        overage_charges::STATEMENTS,
+        payments::STATEMENTS,
         sessions::STATEMENTS,
         settings::STATEMENTS,
         signing_keys::STATEMENTS,
+        stripe_events::STATEMENTS,
+        stripe_prices::STATEMENTS,
+        subscription_history::STATEMENTS,
         subscriptions::STATEMENTS,
         usage_daily::STATEMENTS,
         users::STATEMENTS,

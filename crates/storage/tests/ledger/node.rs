@@ -13,7 +13,7 @@ use domain::quantity::Quantity;
 use domain::time::MICROS_PER_SECOND;
 use storage::ledger::verify::{Verified, verify};
 use storage::ledger::{Answer, CallerKey, Freshness, Ledger, LedgerError, LedgerSettings, Request, rows};
-use storage::records::{accounts, catalogs, subscriptions, usage_daily};
+use storage::records::{accounts, catalogs, usage_daily};
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError, Tx};
 use testkit::postgres::TestDatabase;
 use tokio::task::JoinHandle;
@@ -191,7 +191,7 @@ impl Node {
     pub async fn upgrade(&self, account: AccountId) {
         let plans = self.ledger.plans().await.unwrap().expect("a catalog");
         let (pro, now) = (plans.current["pro"].id, self.clock.now());
-        assert!(self.write(move |tx| subscriptions::grant(tx, account, pro, None, now)).await);
+        assert!(self.write(move |tx| testkit::plans::grant(tx, account, pro, now)).await);
     }
 
     pub async fn write<T: Send + 'static>(

@@ -1,10 +1,11 @@
 //! Accounts on both engines.
 
+use domain::billing::Source;
 use domain::catalog::Interval;
 use serde_json::json;
 use storage::StorageError;
 use storage::records::accounts::{self, AccountStatus};
-use storage::records::subscriptions::{self, Source};
+use storage::records::subscriptions;
 
 use crate::engines::{at, on_both};
 
@@ -40,7 +41,7 @@ async fn a_new_account_has_a_subscription_and_an_epoch() {
         let id = opened.add_account(None).await;
         let found = opened.read(move |tx| subscriptions::by_account(tx, id)).await.unwrap();
         assert_eq!((found.source, found.interval), (Source::Default, Interval::Monthly));
-        assert_eq!((found.anchor, found.periods_since, found.granted_until), (at(0), at(0), None));
+        assert_eq!((found.anchor, found.periods_since, found.granted), (at(0), at(0), None));
         assert_eq!(opened.epoch(id).await, 1);
         opened.write(move |tx| accounts::raise_epoch(tx, id)).await;
         assert_eq!(opened.epoch(id).await, 2);

@@ -287,7 +287,7 @@ impl<'e> Session<'e> {
                 let plans = self.engine.nodes[0].ledger.plans().await.map_err(|error| error.to_string())?;
                 let version = plans.and_then(|plans| plans.current.get(PLANS[agreed.plan]).map(|version| version.id));
                 let version = version.ok_or("the catalog has no such plan")?;
-                self.engine.write(move |tx| subscriptions::grant(tx, account, version, None, now)).await;
+                self.engine.write(move |tx| crate::plans::grant(tx, account, version, now)).await;
             }
             2 => {
                 let amount = self.random.between(0, 40);

@@ -32,6 +32,8 @@ pub struct Demo {
     superadmin_password: String,
     /// The stand-in model provider.
     pub model_url: Option<String>,
+    /// The stand-in for Stripe.
+    pub stripe_url: Option<String>,
 }
 
 /// Starts the stand-in for a model provider and puts it behind the configured upstreams.
@@ -79,7 +81,7 @@ pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
     };
     let superadmin_password = superadmin_password(app).await?;
     let url = format!("http://{}", config.listen);
-    Ok(Demo { url, service_key, account, api_key, superadmin_password, model_url: None })
+    Ok(Demo { url, service_key, account, api_key, superadmin_password, model_url: None, stripe_url: None })
 }
 
 /// Makes the superadmin at the first start, and finds the password at later ones.
@@ -147,7 +149,7 @@ impl Demo {
             "account": self.account.to_string(),
             "api_key": self.api_key,
             "superadmin": { "email": SUPERADMIN, "password": self.superadmin_password },
-            "stripe_url": null,
+            "stripe_url": self.stripe_url,
             "model_url": self.model_url,
         })
         .to_string()
@@ -188,10 +190,10 @@ How the demo account stands:
 
   curl -sS {url}/api/v1/usage -H 'Authorization: Bearer {api_key}'
 
-Put the demo account on the plan pro:
+Let the demo account buy the plan pro: open the page that this answers, and take a test card.
 
-  curl -sS -X PUT {url}/api/v1/accounts/{account}/grant -H 'Authorization: Bearer {service_key}' \\
-    -H 'Content-Type: application/json' -d '{{\"plan\": \"pro\"}}'
+  curl -sS {url}/api/v1/subscription/checkout -H 'Authorization: Bearer {service_key}' \\
+    -H 'Content-Type: application/json' -d '{{\"account\": \"{account}\", \"plan\": \"pro\", \"interval\": \"monthly\"}}'
 
 Stop with Ctrl-C."
         )

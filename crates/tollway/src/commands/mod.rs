@@ -4,6 +4,7 @@ pub mod admin;
 pub mod catalog;
 pub mod config;
 pub mod development;
+mod development_stripe;
 pub mod doctor;
 pub mod keys;
 pub mod ledger;

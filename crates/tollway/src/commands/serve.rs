@@ -15,7 +15,7 @@ use storage::{StorageError, Tx};
 use tokio::net::TcpListener;
 use web::{Measurements, WebState};
 
-use super::development;
+use super::{development, development_stripe};
 use crate::config::Config;
 use crate::{Common, logging, wiring};
 
@@ -62,15 +62,26 @@ pub async fn run(common: &Common, arguments: ServeArguments) -> Result<ExitCode,
         format!("{} cannot be listened on: {error}. Stop what uses it, or name another with --listen.", config.listen)
     })?;
     config.listen = listener.local_addr().map_err(|error| error.to_string())?;
-    let stand_in = if arguments.dev { Some(development::start_models(&mut config).await?) } else { None };
-    let app = wiring::open(&config, arguments.dev).await?;
+    let mut stripe = None;
+    let stand_in = if arguments.dev {
+        stripe = development_stripe::start(&mut config).await?;
+        Some(development::start_models(&mut config).await?)
+    } else {
+        None
+    };
+    let mut app = wiring::open(&config, arguments.dev).await?;
     put_catalog_in_force(&app, &config, arguments.dev).await?;
+    if let Some(stripe) = &stripe {
+        app = stripe.follow_clock_of(app);
+        stripe.put_up_catalog(&app).await?;
+    }
     warn_of_unsaleable_plans(&app).await?;
     // Before anybody is told that it runs, so that whoever stops it then stops it in order.
     let stopped = told_to_stop()?;
     if arguments.dev {
         let mut demo = development::prepare(&app, &config).await?;
         demo.model_url = stand_in;
+        demo.stripe_url = stripe.as_ref().map(|stripe| stripe.url.clone());
         let shown = if arguments.json { demo.json_line() } else { demo.welcome() };
         // Whoever reads the other end may have left; the server serves all the same.
         let _ = writeln!(std::io::stdout(), "{shown}");

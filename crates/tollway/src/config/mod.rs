@@ -50,6 +50,8 @@ pub struct Config {
     pub stripe: Option<StripeSettings>,
     pub billing: BillingSettings,
     pub trusted_proxies: TrustedProxies,
+    /// Where files are kept that are not the database's.
+    pub data_dir: PathBuf,
     pub database: DatabaseUrl,
     /// `None`: rate limits are counted in the process.
     pub redis_url: Option<SecretText>,
@@ -193,6 +195,7 @@ fn assemble(found: &BTreeMap<&'static str, Found>, limit_settings: Vec<(String, 
         stripe: stripe::settings(text),
         billing: stripe::billing(text),
         trusted_proxies: trusted_proxies(&text("trusted_proxies"), &text("client_address_header")),
+        data_dir,
         database,
         redis_url: not_empty(text("redis_url")).map(SecretText::new),
         catalog: not_empty(text("catalog")).map(PathBuf::from),

@@ -6,7 +6,9 @@ mod command_line;
 mod customer;
 mod person;
 mod receiver;
+mod shop;
 mod socket;
+mod stand_in;
 mod stripe_account;
 
 use std::io::Write;
@@ -23,7 +25,9 @@ pub use command_line::{Output, tollway};
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
+pub use shop::{DECLINED_CARD, GOOD_CARD, Shop};
 pub use socket::{Socket, post_head};
+pub use stand_in::{StandIn, WEBHOOK_SECRET};
 pub use stripe_account::StripeAccount;
 
 /// The program under test.

@@ -4,8 +4,8 @@ use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use domain::ids::{
-    AccountId, EventId, InvitationId, JobId, KeyId, MailId, ReservationId, SessionId, UserId, WebhookDeliveryId,
-    WebhookEndpointId,
+    AccountId, EventId, InvitationId, InvoiceId, JobId, KeyId, MailId, ReservationId, SessionId, UserId,
+    WebhookDeliveryId, WebhookEndpointId,
 };
 use domain::ledger::Refusal;
 use domain::name::Name;
@@ -106,6 +106,16 @@ impl Named for InvitationId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "invitation", name: shown(text) }
+    }
+}
+
+impl Named for InvoiceId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "invoice", name: shown(text) }
     }
 }
 

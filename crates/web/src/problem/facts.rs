@@ -34,6 +34,8 @@ pub fn write<M: SerializeMap>(map: &mut M, error: &AppError, app: &App) -> Resul
             map.serialize_entry("window_seconds", window_seconds)?;
             map.serialize_entry("retry_after_seconds", retry_after_seconds)
         }
+        AppError::PlanNotSold { plan, .. } => map.serialize_entry("plan", plan),
+        AppError::PaymentFailed { code, .. } => map.serialize_entry("decline_code", code),
         AppError::ModelUnknown(model) => map.serialize_entry("model", model),
         AppError::KeyReused { event: Some(event) } => map.serialize_entry("event", &Written(event)),
         AppError::Refused(refusal) => write_refusal(map, refusal),

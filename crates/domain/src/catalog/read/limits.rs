@@ -53,6 +53,12 @@ pub(super) fn read(plan: &mut Section, context: &Context, mistakes: &mut Mistake
     limits
 }
 
+/// An amount of a meter, as a limit on it would be written. `None`: said to be wrong.
+pub(super) fn amount_of(meter: &str, entry: &Entry, context: &Context, mistakes: &mut Mistakes) -> Option<i64> {
+    let kind = context.meters.get(meter).map_or(MeterKind::Sum, |meter| meter.kind);
+    read_metered_amount(entry, &Metered { name: Name::from(meter), kind, context }, mistakes)
+}
+
 fn find_meter<'c>(entry: &Entry, context: &'c Context, mistakes: &mut Mistakes) -> Option<Metered<'c>> {
     let kind = match context.meters.get(entry.key) {
         Some(meter) => meter.kind,

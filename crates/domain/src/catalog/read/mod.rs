@@ -5,6 +5,7 @@
 //! all parts are read together is in `checks`.
 
 mod checks;
+mod credit_packs;
 mod limits;
 mod meters;
 mod models;
@@ -54,6 +55,7 @@ fn read_catalog(mut top: Section, mistakes: &mut Mistakes) -> Catalog {
     let meters = meters::read(&mut top, settings.currency, mistakes);
     let mut context = Context { currency: settings.currency, meters, models, model_groups };
     let plans = plans::read(&mut top, &context, mistakes);
+    let credit_packs = credit_packs::read(&mut top, &context, mistakes);
     checks::check(&settings, &plans, &rates, mistakes);
     top.finish(mistakes);
 
@@ -78,6 +80,7 @@ fn read_catalog(mut top: Section, mistakes: &mut Mistakes) -> Catalog {
         models: context.models,
         rates,
         plans: plans.into_iter().map(|draft| (draft.plan.key.clone(), draft.plan)).collect(),
+        credit_packs,
     }
 }
 

@@ -152,7 +152,8 @@ pub fn blank(work: &mut Work, start: &Start) -> Value {
         "on_behalf_of": null,
         "pause_collection": null,
         "payment_settings": {
-            "payment_method_options": null, "payment_method_types": null, "save_default_payment_method": "off",
+            "payment_method_options": null, "payment_method_types": null,
+            "save_default_payment_method": "off",
         },
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use testkit::server::TestServer;
 
-use crate::stage::{Customer, Person, mails_to, until};
+use crate::stage::{Customer, Person, Shop, mails_to, until};
 
 use super::description::{Named, operations};
 
@@ -23,6 +23,7 @@ pub struct Marks {
     pub invitation: String,
     pub mail: String,
     pub job: String,
+    pub invoice: String,
 }
 
 /// The person whom strangers are after.
@@ -60,6 +61,10 @@ impl<'s> Owner<'s> {
         server.post(&format!("{path}/credits"), credit).await.expect(201);
         until("a mail to the first", async || !mails_to(server, email, "verify_email").await.is_empty()).await;
         let mails = mails_to(server, email, "verify_email").await;
+        let shop = Shop::of(server);
+        shop.buy(external_id, "pro", "monthly").await;
+        shop.settled().await;
+        let invoices = shop.invoices(external_id).await;
         let jobs = server.get("/api/v1/admin/jobs").await.expect(200).json();
         let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
         let marks = Marks {
@@ -76,6 +81,7 @@ impl<'s> Owner<'s> {
             invitation: text(&invitation["id"]),
             mail: text(&mails[0]["id"]),
             job: text(&jobs["data"][0]["id"]),
+            invoice: text(&invoices[0]["id"]),
         };
         Owner { person, marks }
     }
@@ -119,10 +125,10 @@ fn without_times_of_use(mut shown: Value) -> Value {
 }
 
 impl Marks {
-    fn all(&self) -> [&String; 11] {
+    fn all(&self) -> [&String; 12] {
         let Self { account, external_id, email, user, session, key, event, reservation, .. } = self;
-        let Self { endpoint, delivery, invitation, .. } = self;
-        [account, external_id, email, user, session, key, event, reservation, endpoint, delivery, invitation]
+        let Self { endpoint, delivery, invitation, invoice, .. } = self;
+        [account, external_id, email, user, session, key, event, reservation, endpoint, delivery, invitation, invoice]
     }
 
     /// Whether an answer shows any of them, other than by repeating the question.
@@ -156,6 +162,7 @@ impl Marks {
             reservation: other(&self.reservation),
             mail: other(&self.mail),
             job: other(&self.job),
+            invoice: other(&self.invoice),
         }
     }
 }

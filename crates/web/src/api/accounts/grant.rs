@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::answer;
 use crate::api::Shared;
-use crate::api::subscription::SubscriptionShape;
+use crate::api::subscription::show::SubscriptionShape;
 use crate::extract::fields::{Time, Word};
 use crate::extract::{Authenticated, JsonBody, PathId};
 use crate::problem::{Failure, Problems};

@@ -74,6 +74,8 @@ pub struct SignedInShape {
     account: Option<Written<AccountId>>,
     /// `member`, `admin` or `owner` of it.
     role: Option<&'static str>,
+    /// Where the plan that was chosen at sign-up is paid for. Null: there is nothing to pay, or not here.
+    checkout_url: Option<String>,
 }
 
 /// A person.
@@ -124,6 +126,7 @@ pub fn signed_in(app: &App, status: StatusCode, signed_in: SignedIn) -> Response
         user: UserShape::from(&signed_in.user),
         account: signed_in.account.map(|(account, _)| Written(account)),
         role: signed_in.account.map(|(_, role)| role.as_str()),
+        checkout_url: signed_in.checkout_url,
     };
     let mut response = answer::json(status, &shape);
     if by_cookie {

@@ -1,6 +1,7 @@
 //! `GET subscription`: which plan an account is on, and why.
 
-use app::billing::{self, SubscriptionView};
+use app::AccountRef;
+use app::billing::{self, BillingView, SubscriptionView};
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{AccountId, SubscriptionId};
@@ -8,9 +9,10 @@ use domain::name::Name;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
-use super::usage::now::Period;
+use super::money;
 use crate::answer::{self, Time, Written};
+use crate::api::Shared;
+use crate::api::usage::now::Period;
 use crate::extract::fields::Text;
 use crate::extract::work::account_ref;
 use crate::extract::{Authenticated, QueryFields};
@@ -25,6 +27,12 @@ pub struct SubscriptionQuery {
     account: Option<Text<1, 64>>,
     #[param(inline)]
     external_id: Option<Text<1, 255>>,
+}
+
+impl SubscriptionQuery {
+    pub fn account(self) -> Result<AccountRef, Failure> {
+        account_ref(self.account.map(|text| text.0), self.external_id.map(|text| text.0))
+    }
 }
 
 /// An account's subscription as it stands now.
@@ -43,17 +51,82 @@ pub struct SubscriptionShape {
     plan_version: Option<i64>,
     /// A newer version of the plan is sold.
     has_newer_version: bool,
+    /// Of what is paid for, whether its plan is in force or not: `incomplete`, `trialing`, `active`, `past_due`, `unpaid`,
+    /// `paused`. `active` where nothing is paid for.
     #[schema(example = "active")]
     status: &'static str,
-    /// `default`: the catalog's default plan. `granted`: given without payment.
+    /// `default`: the catalog's default plan. `granted`: given without payment. `paid`: bought.
     #[schema(example = "default")]
     source: &'static str,
     #[schema(example = "monthly")]
     interval: &'static str,
+    /// The month that usage is counted in now.
     period: Period,
     /// When a granted plan ends.
     granted_until: Option<Time>,
+    /// What is paid for, or was begun to be. Null: nothing.
+    billing: Option<BillingShape>,
     created_at: Time,
+}
+
+/// What an account pays for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubscriptionBilling)]
+pub struct BillingShape {
+    /// Stripe's id.
+    subscription: String,
+    /// Each interval. Null: the price says no single amount.
+    #[schema(example = "15.00")]
+    amount: Option<String>,
+    #[schema(example = "USD")]
+    currency: String,
+    /// What was paid for last: a month or a year.
+    period: Period,
+    /// Null: it is not renewed by itself.
+    renews_at: Option<Time>,
+    auto_renew: bool,
+    trial_ends_at: Option<Time>,
+    /// When it ends by itself.
+    cancel_at: Option<Time>,
+    /// Until when the plan is kept although a payment has failed.
+    grace_until: Option<Time>,
+    /// A plan or interval that was chosen for later.
+    scheduled_change: Option<ScheduledShape>,
+    /// Payments are not collected.
+    paused: bool,
+    resumes_at: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScheduledChange)]
+pub struct ScheduledShape {
+    #[schema(value_type = String)]
+    plan: Name,
+    interval: &'static str,
+    at: Time,
+}
+
+impl From<BillingView> for BillingShape {
+    fn from(view: BillingView) -> Self {
+        Self {
+            amount: view.amount.map(|amount| money(amount, &view.currency)),
+            subscription: view.subscription,
+            currency: view.currency,
+            period: Period { start: Written(view.period_start), end: Written(view.period_end) },
+            renews_at: view.renews_at.map(Written),
+            auto_renew: view.renews_at.is_some(),
+            trial_ends_at: view.trial_ends_at.map(Written),
+            cancel_at: view.cancel_at.map(Written),
+            grace_until: view.grace_until.map(Written),
+            scheduled_change: view.scheduled.map(|change| ScheduledShape {
+                plan: change.plan,
+                interval: change.interval.as_str(),
+                at: Written(change.at),
+            }),
+            paused: view.paused,
+            resumes_at: view.resumes_at.map(Written),
+        }
+    }
 }
 
 impl From<SubscriptionView> for SubscriptionShape {
@@ -70,6 +143,7 @@ impl From<SubscriptionView> for SubscriptionShape {
             interval: view.interval.as_str(),
             period: Period { start: Written(view.period_start), end: Written(view.period_end) },
             granted_until: view.granted_until.map(Written),
+            billing: view.billing.map(BillingShape::from),
             created_at: Written(view.created_at),
         }
     }
@@ -88,7 +162,6 @@ pub async fn get_subscription(
     Authenticated(caller): Authenticated,
     QueryFields(query): QueryFields<SubscriptionQuery>,
 ) -> Result<Response, Failure> {
-    let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let view = billing::subscription(&state.app, &caller, &account).await?;
+    let view = billing::subscription(&state.app, &caller, &query.account()?).await?;
     Ok(answer::ok(&SubscriptionShape::from(view)))
 }

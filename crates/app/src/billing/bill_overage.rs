@@ -1,0 +1,133 @@
+//! Puts overage that was booked on invoices at Stripe, each part once.
+
+use domain::ids::AccountId;
+use domain::time::Timestamp;
+use providers::stripe::{InvoiceItemAmount, InvoiceItemsOf, Metadata, NewInvoice, NewInvoiceItem, Stripe, StripeError};
+use storage::Tx;
+use storage::records::billed_subscriptions::{self, BilledSubscription};
+use storage::records::overage_charges::{self, OverageCharge};
+use storage::records::{billing_customers, invoices};
+
+use super::charge_overage::is_billed_soon;
+use crate::{App, AppError};
+
+/// On invoice items at Stripe: which part of which window they charge.
+const OVERAGE: &str = "tollway_overage";
+
+/// What is known before anything is billed.
+struct ToBill {
+    customer: String,
+    charges: Vec<(OverageCharge, BilledSubscription)>,
+    /// Stripe's ids of drafts, with their subscription and the end of the period that they close.
+    drafts: Vec<(String, String, Timestamp)>,
+}
+
+pub(super) async fn bill_overage(app: &App, account: AccountId) -> Result<(), AppError> {
+    let Some(to_bill) = to_bill(app, account).await? else { return Ok(()) };
+    let stripe = app.stripe()?;
+    for (charge, billed) in &to_bill.charges {
+        let made = match made_before(stripe, &to_bill.customer, charge).await? {
+            Some(made) => made,
+            None => bill(stripe, &to_bill, charge, billed).await?,
+        };
+        let charge = charge.clone();
+        let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(overage_charges::settle(tx, &charge, &made)?) };
+        app.database.write("settle_overage", write).await?;
+    }
+    Ok(())
+}
+
+async fn to_bill(app: &App, account: AccountId) -> Result<Option<ToBill>, AppError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<Option<ToBill>, AppError> {
+        let waiting = overage_charges::waiting(tx, account)?;
+        let customer = billing_customers::by_account(tx, account)?.and_then(|row| row.customer);
+        let (false, Some(customer)) = (waiting.is_empty(), customer) else { return Ok(None) };
+        let all = billed_subscriptions::by_account(tx, account)?;
+        let with_subscription = waiting.into_iter().filter_map(|charge| {
+            let billed = all.iter().find(|billed| billed.id == charge.subscription)?.clone();
+            Some((charge, billed))
+        });
+        let drafts = invoices::unsettled(tx, account)?.into_iter().filter(|invoice| invoice.status == "draft");
+        let drafts = drafts.filter_map(|draft| Some((draft.stripe_id, draft.subscription?, draft.period_end)));
+        Ok(Some(ToBill { customer, charges: with_subscription.collect(), drafts: drafts.collect() }))
+    };
+    app.database.read("overage_to_bill", read).await
+}
+
+/// What was made when its answer was lost. The name of the call does not tell: Stripe forgets it after a day, and another
+/// invoice than the one of then, which is finalized by now, is another call.
+async fn made_before(stripe: &Stripe, customer: &str, charge: &OverageCharge) -> Result<Option<String>, AppError> {
+    let items = stripe.invoice_items_of(InvoiceItemsOf::Customer(customer)).await?;
+    let name = name(charge);
+    Ok(items.into_iter().find(|item| item.metadata.get(OVERAGE) == Some(&name)).map(|item| item.id))
+}
+
+async fn bill(
+    stripe: &Stripe,
+    to_bill: &ToBill,
+    charge: &OverageCharge,
+    billed: &BilledSubscription,
+) -> Result<String, AppError> {
+    let closing = to_bill
+        .drafts
+        .iter()
+        .find(|(_, subscription, period_end)| *subscription == billed.id && *period_end >= charge.window_end);
+    if let Some((draft, ..)) = closing {
+        let item = item(to_bill, charge, Some(draft.clone()), None);
+        match stripe.create_invoice_item(&item, &format!("{}:draft", name(charge))).await {
+            // It was finalized meanwhile; the next invoice takes it.
+            Err(StripeError::Invalid { .. }) => {}
+            made => return Ok(made?.id),
+        }
+    }
+    if is_billed_soon(billed) {
+        let item = item(to_bill, charge, None, Some(billed.id.clone()));
+        return Ok(stripe.create_invoice_item(&item, &name(charge)).await?.id);
+    }
+    // A page of Stripe's keeps the card with the subscription, and an invoice of its own has none.
+    let default_payment_method = stripe.get_subscription(&billed.id).await?.default_payment_method;
+    let invoice = NewInvoice {
+        customer: to_bill.customer.clone(),
+        default_payment_method,
+        currency: Some(charge.currency.clone()),
+        auto_advance: true,
+        metadata: metadata(charge),
+        ..NewInvoice::default()
+    };
+    let invoice = stripe.create_invoice(&invoice, &format!("{}:invoice", name(charge))).await?;
+    let item = item(to_bill, charge, Some(invoice.id.clone()), None);
+    let made = stripe.create_invoice_item(&item, &format!("{}:own", name(charge))).await?;
+    stripe.finalize_invoice(&invoice.id, true, &format!("{}:finalize", name(charge))).await?;
+    match stripe.pay_invoice(&invoice.id, &format!("{}:pay", name(charge))).await {
+        // It is owed then, and Stripe goes on asking for it; or it was paid by itself already.
+        Ok(_) | Err(StripeError::Declined { .. } | StripeError::Invalid { .. }) => Ok(made.id),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn item(
+    to_bill: &ToBill,
+    charge: &OverageCharge,
+    invoice: Option<String>,
+    subscription: Option<String>,
+) -> NewInvoiceItem {
+    NewInvoiceItem {
+        customer: to_bill.customer.clone(),
+        subscription,
+        invoice,
+        amount: InvoiceItemAmount::Total { amount: charge.amount, currency: charge.currency.clone() },
+        description: Some(charge.description.clone()),
+        period: Some((charge.window_start, charge.window_end)),
+        metadata: metadata(charge),
+    }
+}
+
+fn metadata(charge: &OverageCharge) -> Metadata {
+    [(OVERAGE.to_owned(), name(charge))].into()
+}
+
+/// The same for the same part of the same window, for ever.
+fn name(charge: &OverageCharge) -> String {
+    let OverageCharge { account, meter, window, window_start, part, .. } = charge;
+    format!("overage:{account}:{meter}:{}:{}:{part}", window.as_str(), window_start.seconds())
+}

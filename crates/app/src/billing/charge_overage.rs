@@ -1,0 +1,230 @@
+//! Charges usage past limits that allow it, once a window is over.
+//!
+//! The rule: for each limit with a charge, what was used in its window past the plan's amount and past credits, by the
+//! plan that was in force when the window ended, or when the subscription did. It goes on the draft of the closing
+//! invoice where there is one, else on the next invoice; where the next invoice is a year away, or none comes any more, on
+//! an invoice of its own. What is still booked into a window after it was charged is charged as a further part.
+
+use domain::billing::overage_line;
+use domain::catalog::{COST_METER, Interval, Limit, LimitScope, Past};
+use domain::entitlements::Entitlements;
+use domain::ids::{AccountId, PlanVersionId};
+use domain::ledger::Place;
+use domain::money::Currency;
+use domain::time::{MICROS_PER_DAY, Timestamp};
+use domain::windows::{Window, WindowKind};
+use storage::Tx;
+use storage::ledger::plan_book::PlanBook;
+use storage::records::billed_subscriptions::{self, BilledSubscription};
+use storage::records::overage_charges::{self, OverageCharge};
+use storage::records::{accounts, subscriptions};
+
+use super::bill_overage::bill_overage;
+use crate::metering::warn_of_usage::digits;
+use crate::{App, AppError};
+
+/// How far back windows are looked at: past what a server may have been away.
+const LOOK_BACK_DAYS: i64 = 70;
+/// Then it goes on whatever invoice comes next.
+const DRAFT_PATIENCE_DAYS: i64 = 2;
+/// Windows of one limit that are looked at, at most.
+const MOST_WINDOWS: usize = 80;
+
+/// A limit's window that is over, with what was in force at its end.
+struct Ended {
+    subscription: BilledSubscription,
+    limit: Limit,
+    window: Window,
+    end: Timestamp,
+}
+
+/// Books what is due and puts it on invoices. Doing it again charges nothing again.
+pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), AppError> {
+    let ended = ended_windows(app, account).await?;
+    if !ended.is_empty() {
+        let places = ended.iter().map(place).collect();
+        let balances = app.ledger.balances(account, places).await?.ok_or(AppError::AccountUnknown)?;
+        let used = balances.iter().map(|balance| balance.used - balance.credited);
+        let due: Vec<(Ended, i64)> = ended.into_iter().zip(used).collect();
+        let due: Vec<(Ended, i64)> = due.into_iter().filter(|(ended, used)| past(&ended.limit, *used) > 0).collect();
+        if !due.is_empty() {
+            book(app, account, due).await?;
+        }
+    }
+    bill_overage(app, account).await
+}
+
+fn place(ended: &Ended) -> Place {
+    Place {
+        scope: LimitScope::Account,
+        scope_id: None,
+        meter: ended.limit.meter.clone(),
+        window: ended.window.kind,
+        start: ended.window.start,
+    }
+}
+
+/// What was used past the limit, in the meter's integer unit.
+fn past(limit: &Limit, used: i64) -> i64 {
+    limit.amount.map_or(0, |amount| used.saturating_sub(amount))
+}
+
+async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppError> {
+    let (plans, now) = (app.plans().await?, app.now());
+    let read = move |tx: &mut Tx<'_>| -> Result<Vec<Ended>, AppError> {
+        let overrides = subscriptions::overrides(tx, account)?.unwrap_or_default();
+        let mut found = Vec::new();
+        for billed in billed_subscriptions::by_account(tx, account)? {
+            let closed_at = billed.ended_at.unwrap_or(now).min(now);
+            if closed_at < now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY) {
+                continue;
+            }
+            for (window, limit) in windows_of(&plans, &billed, &overrides, closed_at, now) {
+                let end = window.end.unwrap_or(closed_at).min(closed_at);
+                if waits_for_draft(&billed, end, now) {
+                    continue;
+                }
+                found.push(Ended { subscription: billed.clone(), limit, window, end });
+            }
+        }
+        Ok(found)
+    };
+    app.database.read("windows_to_charge", read).await
+}
+
+/// A window that ends with the billing period goes on the invoice that closes it; Stripe makes that one when it begins the
+/// next period, which may be a little after the window's end.
+fn waits_for_draft(billed: &BilledSubscription, end: Timestamp, now: Timestamp) -> bool {
+    let patience = end.plus_micros(DRAFT_PATIENCE_DAYS * MICROS_PER_DAY);
+    !billed.status.is_over() && billed.period_end <= end && now < patience
+}
+
+/// The windows of a subscription's charged limits that are over, and those that its end has cut short.
+fn windows_of(
+    plans: &PlanBook,
+    billed: &BilledSubscription,
+    overrides: &domain::entitlements::Overrides,
+    closed_at: Timestamp,
+    now: Timestamp,
+) -> Vec<(Window, Limit)> {
+    let mut found = Vec::new();
+    for kind in [WindowKind::Period, WindowKind::Year, WindowKind::Month, WindowKind::Day] {
+        let mut at = closed_at;
+        for _ in 0..MOST_WINDOWS {
+            let window = Window::containing(kind, billed.anchor, at);
+            let is_over = window.end.is_some_and(|end| end <= now) || (billed.ended_at.is_some() && at == closed_at);
+            let end = window.end.unwrap_or(closed_at).min(closed_at);
+            if is_over {
+                let limits = plan_at(billed, end).map(|version| charged_limits(plans, version, overrides, kind));
+                found.extend(limits.into_iter().flatten().map(|limit| (window, limit)));
+            }
+            let before = window.start.minus_micros(1);
+            let oldest = billed.created_at.max(now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY));
+            if before < oldest {
+                break;
+            }
+            at = before;
+        }
+    }
+    found
+}
+
+/// The plan in force just before a moment.
+fn plan_at(billed: &BilledSubscription, at: Timestamp) -> Option<PlanVersionId> {
+    match billed.kept {
+        Some((kept, until)) if at <= until => Some(kept),
+        _ => billed.plan_version,
+    }
+}
+
+fn charged_limits(
+    plans: &PlanBook,
+    version: PlanVersionId,
+    overrides: &domain::entitlements::Overrides,
+    kind: WindowKind,
+) -> Vec<Limit> {
+    let Some(version) = plans.versions.get(&version) else { return Vec::new() };
+    let limits = Entitlements::new(&version.plan, overrides).limits;
+    let is_charged = |limit: &Limit| {
+        limit.per == kind && limit.each == LimitScope::Account && matches!(limit.past, Past::Charge { .. })
+    };
+    limits.into_iter().filter(is_charged).collect()
+}
+
+async fn book(app: &App, account: AccountId, due: Vec<(Ended, i64)>) -> Result<(), AppError> {
+    let (plans, now) = (app.plans().await?, app.now());
+    let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
+        accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
+        for (ended, used) in &due {
+            book_one(tx, &plans, account, (ended, *used), now)?;
+        }
+        Ok(())
+    };
+    app.database.write("book_overage", write).await
+}
+
+fn book_one(
+    tx: &mut Tx<'_>,
+    plans: &PlanBook,
+    account: AccountId,
+    (ended, used): (&Ended, i64),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Ended { subscription, limit, window, end } = ended;
+    let Past::Charge { charge_nano, each, up_to_minor } = limit.past else { return Ok(()) };
+    if subscription.currency != plans.catalog.currency {
+        // Its price is in the catalog's currency alone; nothing is converted.
+        tracing::warn!(%account, meter = %limit.meter, "usage past a limit has no price in the account's currency");
+        return Ok(());
+    }
+    let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
+    let Some(whole) = overage_line(past(limit, used), (charge_nano, each), up_to_minor, decimals) else {
+        return Ok(());
+    };
+    let before = overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?;
+    let charged: i64 = before.iter().map(|charge| charge.amount).sum();
+    let counted: i64 = before.iter().map(|charge| charge.quantity).sum();
+    if whole.amount <= charged {
+        return Ok(());
+    }
+    let quantity = whole.quantity - counted;
+    let charge = OverageCharge {
+        account,
+        subscription: subscription.id.clone(),
+        meter: limit.meter.clone(),
+        window: window.kind,
+        window_start: window.start,
+        part: before.len() as i64 + 1,
+        window_end: *end,
+        quantity,
+        amount: whole.amount - charged,
+        currency: subscription.currency.clone(),
+        description: description(plans, limit, quantity, (window.start, *end)),
+        waits: true,
+        stripe_id: None,
+        created_at: now,
+    };
+    Ok(overage_charges::insert(tx, &charge)?)
+}
+
+/// `150,000 llm_tokens past 2,000,000, at 0.5 USD for each 100,000 (1 May 2026, 00:00 UTC to 1 June 2026, 00:00 UTC)`.
+fn description(plans: &PlanBook, limit: &Limit, quantity: i64, (start, end): (Timestamp, Timestamp)) -> String {
+    let Past::Charge { charge_nano, each, .. } = limit.past else { return String::new() };
+    let of = |amount: i64| digits(&limit.meter, amount);
+    format!(
+        "{} {} past {}, at {} {} for each {} ({} to {})",
+        of(quantity),
+        limit.meter,
+        of(limit.amount.unwrap_or_default()),
+        digits(&COST_METER.into(), charge_nano),
+        plans.catalog.currency,
+        of(each),
+        start.for_people(),
+        end.for_people(),
+    )
+}
+
+/// Whether the next invoice of a subscription comes within about a month.
+pub(super) fn is_billed_soon(billed: &BilledSubscription) -> bool {
+    billed.interval == Interval::Monthly && !billed.status.is_over()
+}

@@ -1,0 +1,61 @@
+//! Usage past limits that charge for it: on the closing invoice, once.
+
+use serde_json::json;
+
+use super::{CATALOG, DAY};
+use crate::stage::{Shop, with_catalog};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_past_the_limit_is_a_line_of_the_closing_invoice_once() {
+    with_catalog(CATALOG, async |server| {
+        let shop = Shop::of(server);
+        let customer = shop.customer("ada");
+        customer.account().await;
+        shop.buy("ada", "basic", "monthly").await;
+        // 250 past 1,000, at 0.50 dollars for each 100: 1.25 dollars.
+        customer.consume_of("tokens", 1_250).await.expect(200);
+        let ends = shop.subscription("ada").await["billing"]["period"]["end"].clone();
+        server.post("/api/v1/admin/clock", json!({ "now": ends })).await.expect(200);
+        shop.settled().await;
+        for _ in 0..3 {
+            server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);
+        }
+        shop.advance(2 * 3_600).await;
+        let invoices = shop.invoices("ada").await;
+        let closing = invoices.last().unwrap();
+        assert_eq!((&closing["status"], &closing["total"]), (&json!("paid"), &json!("11.25")), "{closing}");
+        let lines = closing["lines"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["amount"] == "1.25").expect("the overage");
+        let description = line["description"].as_str().unwrap();
+        assert!(description.starts_with("250 tokens past 1,000, at 0.5 USD for each 100"), "{description}");
+        // The next period owes nothing for this one.
+        shop.advance(32 * DAY).await;
+        let totals: Vec<_> = shop.invoices("ada").await.iter().map(|invoice| invoice["total"].clone()).collect();
+        assert_eq!(totals, [json!("10.00"), json!("11.25"), json!("10.00")]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_yearly_plan_each_month_is_charged_on_an_invoice_of_its_own() {
+    with_catalog(CATALOG, async |server| {
+        let shop = Shop::of(server);
+        let customer = shop.customer("ada");
+        customer.account().await;
+        shop.buy("ada", "basic", "annual").await;
+        // 1,000 past 1,000, at 0.50 dollars for each 100; more than these 5 dollars were not agreed on.
+        customer.consume_of("tokens", 2_000).await.expect(200);
+        customer.consume_of("tokens", 1).await.expect(429);
+        shop.advance(32 * DAY).await;
+        for _ in 0..2 {
+            server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);
+        }
+        // An invoice of its own is collected an hour after it was made.
+        shop.advance(2 * 3_600).await;
+        let invoices = shop.invoices("ada").await;
+        let totals: Vec<_> =
+            invoices.iter().map(|invoice| (invoice["total"].clone(), invoice["status"].clone())).collect();
+        assert_eq!(totals, [(json!("100.00"), json!("paid")), (json!("5.00"), json!("paid"))]);
+    })
+    .await;
+}
