@@ -125,11 +125,14 @@ pub fn standing(billed: Option<&Billed>, grant: Option<Grant>, grace_days: u32, 
     let status = billed.map_or(Status::Active, |billed| billed.status);
     let interval = billed.map_or(Interval::Monthly, |billed| billed.interval);
     match (paid, given) {
-        (Some(paid), Some(given)) if given.rank > paid.rank => Standing { status, interval, ..granted(given) },
-        (Some(paid), _) => Standing {
+        (Some(paid), Some(given)) if given.rank > paid.rank => {
+            let then = outlives(paid.until, given.until).then_some(paid.plan).or(paid.then);
+            Standing { status, interval, then, ..granted(given) }
+        }
+        (Some(paid), given) => Standing {
             plan: Some(paid.plan),
             until: paid.until,
-            then: paid.then,
+            then: paid.then.or(given.filter(|given| outlives(given.until, paid.until)).map(|given| given.plan)),
             source: Source::Paid,
             status,
             interval,
@@ -140,6 +143,11 @@ pub fn standing(billed: Option<&Billed>, grant: Option<Grant>, grace_days: u32, 
             Standing { plan: None, until: None, then: None, source: Source::Default, status, interval, anchor: None }
         }
     }
+}
+
+/// Whether what ends at `one` is still there when what ends at `other` is over.
+fn outlives(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    other.is_some_and(|other| one.is_none_or(|one| one > other))
 }
 
 fn granted(grant: Grant) -> Standing {

@@ -117,3 +117,22 @@ fn an_unknown_price_gives_nothing_by_itself() {
     let unknown = Billed { plan: None, ..billed("sub_1", Status::Active, "2026-01-31T10:00:00Z") };
     assert_eq!(at(&unknown, "2026-02-01T00:00:00Z"), (None, None, Source::Default));
 }
+
+#[test]
+fn what_outlives_the_plan_in_force_follows_it() {
+    let active = billed("sub_1", Status::Active, "2026-01-31T10:00:00Z");
+    let ending = Billed { cancel_at: Some(active.period_end), ..active.clone() };
+    let (now, ends) = (time("2026-02-01T00:00:00Z"), active.period_end);
+    let given = |rank: u32, until: Option<Timestamp>| Grant { plan: plan(9), rank, until };
+    let follows = |billed: &Billed, grant: Grant| {
+        let standing = standing(Some(billed), Some(grant), GRACE_DAYS, now);
+        (standing.plan, standing.until, standing.then)
+    };
+    let soon = Some(time("2026-02-10T00:00:00Z"));
+    assert_eq!(follows(&active, given(2, soon)), (Some(plan(9)), soon, Some(plan(1))));
+    assert_eq!(follows(&active, given(2, None)), (Some(plan(9)), None, None));
+    assert_eq!(follows(&ending, given(2, Some(ends))), (Some(plan(9)), Some(ends), None));
+    assert_eq!(follows(&ending, given(0, None)), (Some(plan(1)), Some(ends), Some(plan(9))));
+    assert_eq!(follows(&ending, given(0, soon)), (Some(plan(1)), Some(ends), None));
+    assert_eq!(follows(&active, given(0, None)), (Some(plan(1)), None, None));
+}
