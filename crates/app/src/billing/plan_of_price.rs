@@ -21,8 +21,8 @@ pub(super) struct Sold {
     pub interval: Interval,
 }
 
-/// By the price's id where it was seen before, else by its lookup key. Who has a version of the plan keeps it; who comes
-/// to the plan has the version that the purchase named, else the newest.
+/// By the price's id where it was seen before, else by its lookup key. The version is the one that the purchase or the last
+/// change named. Where that was another plan, who has a version of this one keeps it, and who comes to it has the newest.
 pub(super) fn plan_of_price(
     tx: &mut Tx<'_>,
     plans: &PlanBook,
@@ -35,7 +35,7 @@ pub(super) fn plan_of_price(
     let Some((key, interval)) = find(tx, plans, price)? else { return Ok(Sold { plan: None, interval: told }) };
     let of_plan = |id: PlanVersionId| plans.versions.get(&id).filter(|version| version.plan.key == key);
     let named = metadata.get(PLAN_VERSION).and_then(|text| PlanVersionId::parse(text));
-    let version = former.and_then(of_plan).or_else(|| named.and_then(of_plan)).or_else(|| plans.current.get(&key));
+    let version = named.and_then(of_plan).or_else(|| former.and_then(of_plan)).or_else(|| plans.current.get(&key));
     Ok(Sold { plan: version.map(|version| version.id), interval })
 }
 
