@@ -4,12 +4,12 @@ use domain::billing::{CollectionPause, Direction, Status, direction};
 use domain::catalog::Interval;
 use domain::ids::PlanVersionId;
 use domain::time::{MICROS_PER_DAY, Timestamp};
-use providers::stripe::{Invoice, Subscription};
+use providers::stripe::{Invoice, Price, Subscription};
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::{billing_customers, wanted_plans};
 use storage::{StorageError, Tx};
 
-use super::plan_of_price::plan_of_price;
+use super::plan_of_price::{amount, plan_of_price};
 use super::settle::rank;
 use super::tell::{Happened, Teller};
 use crate::mail::Mail;
@@ -67,6 +67,7 @@ fn read(
     let sold =
         item.map(|item| plan_of_price(tx, &teller.plans, &item.price, &seen.metadata, former_plan)).transpose()?;
     let known = sold.as_ref().and_then(|sold| sold.plan);
+    let own = |invoice: &&Invoice| invoice.subscription.as_deref() == Some(&seen.id);
     let status = Status::parse(&seen.status);
     let drift = match (known, status) {
         (None, _) => Some(format!(
@@ -79,12 +80,12 @@ fn read(
     };
     let start = seen.start_date.unwrap_or(seen.created);
     let period_start = seen.current_period_start.unwrap_or(start);
+    let interval = sold.map_or(Interval::Monthly, |sold| sold.interval);
     let kept_plan = seen.metadata.get(KEPT_PLAN).and_then(|text| PlanVersionId::parse(text));
     let kept_until = seen.metadata.get(KEPT_UNTIL).and_then(|text| text.parse().ok()).map(Timestamp::from_seconds);
     let price = item.map(|item| item.price.id.clone());
     let is_chosen = seen.metadata.get(KEPT_BEFORE).is_none_or(|chosen| price.as_ref() == Some(chosen));
     let is_kept = |plan: &PlanVersionId| is_chosen && teller.plans.versions.contains_key(plan);
-    let own = |invoice: &&Invoice| invoice.subscription.as_deref() == Some(&seen.id);
     let period_end = seen.current_period_end.unwrap_or(period_start);
     let billed = BilledSubscription {
         id: seen.id.clone(),
@@ -94,16 +95,9 @@ fn read(
         price,
         item: item.map(|item| item.id.clone()),
         plan_version: known.or(former_plan),
-        interval: sold.map_or(Interval::Monthly, |sold| sold.interval),
+        interval,
         currency: seen.currency.as_deref().unwrap_or("usd").to_ascii_uppercase(),
-        unit_amount: item.and_then(|item| {
-            let own = |currency: &String| item.price.currency_options.get(currency).copied();
-            seen.currency
-                .as_ref()
-                .filter(|currency| **currency != item.price.currency)
-                .and_then(own)
-                .or(item.price.unit_amount)
-        }),
+        unit_amount: item.and_then(|item| unit_amount(teller, seen, &item.price, known, interval)),
         anchor: seen.billing_cycle_anchor.unwrap_or(start),
         period_start,
         period_end,
@@ -120,6 +114,24 @@ fn read(
         created_at: seen.created,
     };
     Ok((billed, drift))
+}
+
+/// What a price costs in the subscription's currency. Stripe does not tell a subscription's price in every currency; the
+/// catalog knows what it put up.
+fn unit_amount(
+    teller: &Teller,
+    seen: &Subscription,
+    price: &Price,
+    plan: Option<PlanVersionId>,
+    interval: Interval,
+) -> Option<i64> {
+    let other = seen.currency.as_ref().filter(|currency| **currency != price.currency);
+    let Some(currency) = other else { return price.unit_amount };
+    let by_catalog = || {
+        let plan = &teller.plans.versions.get(&plan?)?.plan;
+        amount(plan, &teller.plans.catalog.currency, &currency.to_ascii_uppercase(), interval)
+    };
+    price.currency_options.get(currency).copied().or_else(by_catalog)
 }
 
 /// When the oldest payment that is still owed and has failed was asked for.
