@@ -9,7 +9,13 @@ use storage::{StorageError, Tx};
 use super::tell::{Happened, Teller};
 use crate::mail::Mail;
 
-pub(super) fn apply_stripe_invoice(tx: &mut Tx<'_>, teller: &Teller, seen: &Seen) -> Result<Invoice, StorageError> {
+/// `is_under_way`: the payment takes days, or the bank asks the customer to confirm it. It has not failed.
+pub(super) fn apply_stripe_invoice(
+    tx: &mut Tx<'_>,
+    teller: &Teller,
+    seen: &Seen,
+    is_under_way: bool,
+) -> Result<Invoice, StorageError> {
     let former = invoices::by_stripe_id(tx, &seen.id)?;
     let invoice = Invoice {
         id: former.as_ref().map_or_else(|| InvoiceId::new(seen.created, teller.app.new_id_bits()), |former| former.id),
@@ -37,7 +43,7 @@ pub(super) fn apply_stripe_invoice(tx: &mut Tx<'_>, teller: &Teller, seen: &Seen
         paid_at: seen.paid_at,
     };
     invoices::put(tx, &invoice)?;
-    tell(tx, teller, former.as_ref(), &invoice)?;
+    tell(tx, teller, former.as_ref(), &invoice, is_under_way)?;
     Ok(invoice)
 }
 
@@ -52,7 +58,13 @@ fn line(line: &providers::stripe::InvoiceLine) -> Line {
     }
 }
 
-fn tell(tx: &mut Tx<'_>, teller: &Teller, former: Option<&Invoice>, invoice: &Invoice) -> Result<(), StorageError> {
+fn tell(
+    tx: &mut Tx<'_>,
+    teller: &Teller,
+    former: Option<&Invoice>,
+    invoice: &Invoice,
+    is_under_way: bool,
+) -> Result<(), StorageError> {
     let id = &invoice.stripe_id;
     let was = |status: &str| former.is_some_and(|former| former.status == status);
     let happened = |kind, once| Happened::of_invoice(invoice, kind, once);
@@ -73,11 +85,13 @@ fn tell(tx: &mut Tx<'_>, teller: &Teller, former: Option<&Invoice>, invoice: &In
     if invoice.status == "void" && !was("void") {
         return teller.history(tx, &happened("invoice_voided", format!("voided:{id}")));
     }
-    let is_new_attempt = former.is_none_or(|former| former.attempts < invoice.attempts);
-    if invoice.status == "open" && invoice.attempts > 0 && is_new_attempt && invoice.subscription.is_some() {
+    let is_owed = invoice.status == "open" && invoice.attempts > 0 && invoice.subscription.is_some();
+    if is_owed && !is_under_way {
         let once = format!("payment_failed:{id}:{}", invoice.attempts);
-        teller
-            .history(tx, &Happened { amount: Some(invoice.amount_due), ..happened("payment_failed", once.clone()) })?;
+        let failed = Happened { amount: Some(invoice.amount_due), ..happened("payment_failed", once.clone()) };
+        if !teller.is_news(tx, &failed)? {
+            return Ok(());
+        }
         let mail = Mail::PaymentFailed {
             account_name,
             amount: amount(invoice.amount_due),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::billing;
 use domain::ids::AccountId;
 use domain::time::Timestamp;
+use providers::stripe::PaymentIntent;
 use serde_json::json;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
@@ -75,7 +76,10 @@ fn apply(
     let drift = apply_subscriptions(tx, &teller, seen, &before)?;
     billing_customers::note_applied(tx, id, seen.read, drift.as_deref(), now)?;
     for invoice in &seen.invoices {
-        apply_stripe_invoice(tx, &teller, invoice)?;
+        let waits = |payment: &PaymentIntent| matches!(payment.status.as_str(), "processing" | "requires_action");
+        let is_of = |of: &Option<String>| of.as_ref() == Some(&invoice.id);
+        let is_under_way = seen.payments.iter().any(|(of, payment)| is_of(of) && waits(payment));
+        apply_stripe_invoice(tx, &teller, invoice, is_under_way)?;
     }
     for (invoice, payment) in &seen.payments {
         let invoice = match invoice {

@@ -104,6 +104,11 @@ impl Teller {
     }
 
     pub fn history(&self, tx: &mut Tx<'_>, happened: &Happened) -> Result<(), StorageError> {
+        self.is_news(tx, happened).map(|_| ())
+    }
+
+    /// As [`Teller::history`]. False: it was told before.
+    pub fn is_news(&self, tx: &mut Tx<'_>, happened: &Happened) -> Result<bool, StorageError> {
         let key = |version: PlanVersionId| self.plans.versions.get(&version).map(|version| version.plan.key.clone());
         let at = if happened.at == Timestamp::EPOCH { self.now } else { happened.at };
         let id = HistoryEntryId::from_bits(self.next_entry.get());
@@ -122,7 +127,7 @@ impl Teller {
             invoice: happened.invoice.clone(),
             at,
         };
-        subscription_history::add(tx, &entry).map(|_| ())
+        subscription_history::add(tx, &entry)
     }
 
     /// To everybody who is told about the account.
