@@ -18,7 +18,7 @@ use super::Checkout;
 use super::checkout::{open_session, shown};
 use super::customer::{ACCOUNT, ensure_customer};
 use super::intents::{self, CREDITS, answered};
-use super::selling::{Stands, buyer, redirect_target, stands};
+use super::selling::{Stands, buyer, must_be_active, redirect_target, stands};
 use crate::metering::credits::give_bought;
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -42,6 +42,9 @@ struct Bought {
     currency: String,
     success_url: String,
     cancel_url: String,
+    /// Stripe's, whose page it is. `None` on purchases of former versions.
+    #[serde(default)]
+    customer: Option<String>,
 }
 
 /// The packs that are sold.
@@ -61,12 +64,14 @@ pub async fn buy_credits(
     let account = buyer(app, caller, account).await?;
     let stripe = app.must_sell()?;
     let stands = stands(app, account).await?;
+    must_be_active(&stands)?;
     let pack = stands.plans.catalog.credit_packs.get(wanted.pack.as_str()).cloned();
     let pack = pack.ok_or_else(|| AppError::NotFound { what: "credit pack", name: wanted.pack.clone() })?;
     let success = redirect_target(app, "success_url", wanted.success_url.as_deref(), "checkout/done")?;
     let cancel = redirect_target(app, "cancel_url", wanted.cancel_url.as_deref(), "checkout/canceled")?;
-    let bought = bought(&stands, &wanted.pack, &pack, (success, cancel))?;
+    let mut bought = bought(&stands, &wanted.pack, &pack, (success, cancel))?;
     let customer = ensure_customer(app, stripe, account).await?;
+    bought.customer = Some(customer.clone());
     // A page that was paid is done with before it could be taken for an open one.
     give_paid_credits(app, account).await?;
     let intent = intents::begin(app, account, CREDITS, &json!(bought)).await?;
@@ -121,6 +126,7 @@ fn bought(
         currency,
         success_url,
         cancel_url,
+        customer: None,
     })
 }
 

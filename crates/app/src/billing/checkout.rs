@@ -61,6 +61,7 @@ pub(crate) async fn checkout_of(app: &App, account: AccountId, wanted: &Purchase
     let customer = ensure_customer(app, stripe, account).await?;
     let new = session(app, &stands, &offer, (price.id, customer, account), (success, cancel));
     let request = json!({
+        "customer": new.customer,
         "plan_version": offer.version.id.to_string(),
         "interval": offer.interval.as_str(),
         "currency": offer.currency,

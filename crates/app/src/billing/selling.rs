@@ -51,6 +51,11 @@ pub(super) fn is_changeable(status: Status) -> bool {
     matches!(status, Status::Trialing | Status::Active | Status::PastDue)
 }
 
+/// Whoever is suspended or closed buys nothing.
+pub(super) fn must_be_active(stands: &Stands) -> Result<(), AppError> {
+    if stands.is_active { Ok(()) } else { Err(AppError::AccountUnknown) }
+}
+
 /// A plan that is sold, with what it costs.
 pub(super) struct Offer {
     pub version: PlanVersion,
@@ -65,9 +70,7 @@ pub(super) struct Offer {
 /// [`AppError::PlanNotSold`] with the reason for a plan that is free, retired, agreed on with the seller, or not sold by
 /// this interval or in this currency; [`AppError::NotFound`] for one that does not exist.
 pub(super) fn offer(stands: &Stands, plan: &str, interval: Interval) -> Result<Offer, AppError> {
-    if !stands.is_active {
-        return Err(AppError::AccountUnknown);
-    }
+    must_be_active(stands)?;
     let version = find_plan(&stands.plans, plan)?;
     let sold = &*version.plan;
     let refused = |reason: String| AppError::PlanNotSold { plan: sold.key.clone(), reason };

@@ -44,7 +44,7 @@ pub async fn subscribe(
     let customer = ensure_customer(app, stripe, account).await?;
     let trial_days = trial_days(&stands, &offer.version.plan);
     let request = json!({
-        "plan_version": offer.version.id.to_string(), "interval": interval.as_str(), "currency": offer.currency,
+        "customer": customer, "plan_version": offer.version.id.to_string(), "interval": interval.as_str(), "currency": offer.currency,
         "trial_days": trial_days,
     });
     let mut intent = intents::begin(app, account, "subscribe", &request).await?;
