@@ -4,6 +4,7 @@ mod buying;
 mod calendar;
 mod changes;
 mod convergence;
+mod corners;
 mod credits;
 mod ending;
 mod failing;
