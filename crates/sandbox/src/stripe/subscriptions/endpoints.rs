@@ -52,6 +52,7 @@ fn plan(work: &mut Work, params: &Params, customer: Value, wanted: Vec<items::Wa
         return Err(Refusal::invalid(format!("The price specified does not support the currency `{currency}`."))
             .param("currency"));
     }
+    settings::check_currency(&customer, &currency)?;
     let collection = params.one_of("collection_method", &["charge_automatically", "send_invoice"])?;
     if let Some(anchor) = params.moment("billing_cycle_anchor")?.filter(|anchor| *anchor <= work.now) {
         let message = format!("Invalid timestamp: {anchor} must be in the future.");
@@ -74,6 +75,7 @@ fn plan(work: &mut Work, params: &Params, customer: Value, wanted: Vec<items::Wa
         cancel_at_period_end: params.flag("cancel_at_period_end")?.unwrap_or(false),
         collection_method: collection.unwrap_or("charge_automatically").to_owned(),
         days_until_due: params.whole("days_until_due")?,
+        saves_method: settings::saves_method(params)?.unwrap_or(false),
         billing_mode: params.text("billing_mode.type").unwrap_or("flexible").to_owned(),
         payment,
         owner: if params.flag("off_session")? == Some(true) { Owner::Away } else { Owner::Present },

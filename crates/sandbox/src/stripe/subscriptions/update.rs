@@ -129,6 +129,10 @@ fn take_settings(work: &mut Work, params: &Params, subscription: &mut Value) -> 
     if let Some(days) = params.whole("days_until_due")? {
         subscription["days_until_due"] = json!(days);
     }
+    if let Some(saves) = settings::saves_method(params)? {
+        let word = if saves { "on_subscription" } else { "off" };
+        subscription["payment_settings"]["save_default_payment_method"] = json!(word);
+    }
     if params.is_given("discounts") {
         let discounts = discounts::named(work, params, &customer)?;
         for discount in &discounts {
