@@ -47,7 +47,11 @@ pub(crate) async fn cancel_billing(app: &App, job: &Job) -> Result<Done, JobFail
 pub(super) async fn cancel_of(app: &App, account: AccountId, when: When) -> Result<(), AppError> {
     let stripe = app.stripe()?;
     converge(app, account, Depth::Recent).await?;
-    let billed = stands(app, account).await?.billed.ok_or(AppError::NotSubscribed)?;
+    let Some(billed) = stands(app, account).await?.billed else {
+        // The answer to the same cancellation was lost, or there never was anything.
+        let was_begun = intents::was_begun(app, account, "cancel").await?;
+        return if was_begun { Ok(()) } else { Err(AppError::NotSubscribed) };
+    };
     // What was only begun, or does not run, has no period to wait for.
     let when = if billed.status.is_running() { when } else { When::Now };
     if when == When::PeriodEnd && billed.cancel_at.is_some() {
@@ -55,6 +59,7 @@ pub(super) async fn cancel_of(app: &App, account: AccountId, when: When) -> Resu
     }
     let request = json!({ "subscription": billed.id, "when": when.as_str() });
     let intent = intents::begin(app, account, "cancel", &request).await?;
+    intents::release_schedule(app, stripe, &intent, &billed.id).await?;
     let key = intents::key(&intent, "cancel");
     let made = match when {
         When::PeriodEnd => {

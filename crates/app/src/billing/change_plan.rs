@@ -1,5 +1,6 @@
 //! Changes the plan or interval of a subscription that runs.
 
+use domain::ids::AccountId;
 use providers::stripe::{Stripe, StripeError, Subscription, SubscriptionChange};
 use serde_json::json;
 use storage::Tx;
@@ -35,7 +36,13 @@ pub async fn change_plan(
     let stripe = app.must_sell()?;
     // What is changed is what Stripe has now, not what was heard of it last.
     converge(app, account, Depth::Recent).await?;
-    let change = possible(app, stripe, account, wanted).await?;
+    let change = match possible(app, stripe, account, wanted).await {
+        // The answer to the same change was lost.
+        Err(AppError::NothingToChange) if intents::was_begun(app, account, "change").await? => {
+            return Ok(Changed { subscription: shown(app, account).await?, pay_url: None });
+        }
+        change => change?,
+    };
     let request = json!({
         "subscription": change.billed.id, "price": change.price, "when": change.when.as_str(),
         "from": change.billed.price, "period_end": change.billed.period_end.seconds(),
@@ -48,9 +55,13 @@ pub async fn change_plan(
     let changed = made?;
     intents::close(app, intent.id).await?;
     let pay_url = if is_done(&changed, &change) { None } else { pay_url(stripe, &changed).await? };
-    let (plans, now) = (change.stands.plans, app.now());
+    Ok(Changed { subscription: shown(app, account).await?, pay_url })
+}
+
+async fn shown(app: &App, account: AccountId) -> Result<SubscriptionView, AppError> {
+    let (plans, now) = (app.plans().await?, app.now());
     let read = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> { view(tx, &plans, account, now) };
-    Ok(Changed { subscription: app.database.read("get_changed_subscription", read).await?, pay_url })
+    app.database.read("get_changed_subscription", read).await
 }
 
 async fn carry_out(
@@ -60,6 +71,7 @@ async fn carry_out(
     intent: &BillingIntent,
 ) -> Result<Subscription, AppError> {
     let id = &change.billed.id;
+    intents::release_schedule(app, stripe, intent, id).await?;
     let mut request = change.request(intent.account);
     if request.proration_date.is_some() {
         // The same call again has the same date, however much later it is made.

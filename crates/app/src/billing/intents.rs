@@ -5,7 +5,7 @@
 
 use domain::ids::{AccountId, BillingIntentId};
 use domain::time::{MICROS_PER_HOUR, Timestamp};
-use providers::stripe::StripeError;
+use providers::stripe::{Stripe, StripeError};
 use serde_json::Value as Json;
 use storage::Tx;
 use storage::records::accounts;
@@ -57,6 +57,32 @@ pub(super) async fn begin(
 
 fn is_good(intent: &BillingIntent, now: Timestamp) -> bool {
     intent.created_at.plus_micros(GOOD_FOR_HOURS * MICROS_PER_HOUR) > now
+}
+
+/// Whether something of a kind was begun and its end never learned. Then it is done, as far as Stripe is concerned, when
+/// there is nothing left to do; the intent is closed.
+pub(super) async fn was_begun(app: &App, account: AccountId, kind: &'static str) -> Result<bool, AppError> {
+    let now = app.now();
+    let write = move |tx: &mut Tx<'_>| -> Result<bool, AppError> {
+        let open = billing_intents::open(tx, account, kind)?;
+        for intent in &open {
+            billing_intents::close(tx, intent.id, now)?;
+        }
+        Ok(!open.is_empty())
+    };
+    app.database.write("close_begun_intents", write).await
+}
+
+/// Gives up what the customer has put off on Stripe's portal: while it waits there, Stripe takes no other change.
+pub(super) async fn release_schedule(
+    app: &App,
+    stripe: &Stripe,
+    intent: &BillingIntent,
+    subscription: &str,
+) -> Result<(), AppError> {
+    let Some(schedule) = stripe.get_subscription(subscription).await?.schedule else { return Ok(()) };
+    let key = key(intent, &format!("release:{schedule}"));
+    answered(app, intent, stripe.release_subscription_schedule(&schedule, &key).await).await.map(|_| ())
 }
 
 /// The name of one of its calls to Stripe.

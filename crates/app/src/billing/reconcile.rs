@@ -1,5 +1,7 @@
 //! Compares with Stripe by schedule and on command, and repairs what lost events have left behind.
 
+use std::collections::HashSet;
+
 use domain::ids::AccountId;
 use domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE};
 use providers::stripe::events::FOLLOWED;
@@ -56,7 +58,8 @@ async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
     let compared = converge(app, account, Depth::Whole).await;
     if compared.is_err() {
         let now = app.now();
-        let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_customers::put_off(tx, account, now)?) };
+        let write =
+            move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_customers::put_off(tx, account, now)?) };
         app.database.write("put_off_comparison", write).await?;
     }
     match compared {
@@ -74,7 +77,7 @@ pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>)
     match account {
         Some(account) => {
             let account = caller.account(app, account, BILLING_WRITE).await?;
-            let converged = converge(app, account, Depth::Whole).await?;
+            let converged = compare(app, account).await?;
             let found =
                 [(account, converged)].into_iter().filter(|(_, found)| *found != Converged::default()).collect();
             Ok(Reconciled { compared: 1, found })
@@ -90,13 +93,14 @@ pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>)
 pub async fn reconcile_all(app: &App) -> Result<Reconciled, AppError> {
     app.stripe()?;
     let started = app.now();
-    let mut reconciled = Reconciled::default();
+    let (mut reconciled, mut seen) = (Reconciled::default(), HashSet::new());
     loop {
         // Each that was compared is newer than the start, and so is not found again.
         let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
             Ok(billing_customers::longest_ago(tx, started.minus_micros(1), TOGETHER)?)
         };
         let accounts = app.database.read("accounts_to_compare", read).await?;
+        let accounts: Vec<AccountId> = accounts.into_iter().filter(|account| seen.insert(account.bits())).collect();
         if accounts.is_empty() {
             return Ok(reconciled);
         }

@@ -2,6 +2,7 @@
 //! for then, a pause.
 
 use domain::billing::Status;
+use domain::ids::AccountId;
 use providers::stripe::{Metadata, ProrationBehavior, Setting, SubscriptionChange};
 use serde_json::json;
 use storage::Tx;
@@ -24,13 +25,16 @@ pub async fn resume(app: &App, caller: &Caller, account: &AccountRef) -> Result<
     let billed = billed.ok_or(AppError::NotSubscribed)?;
     let is_paused = billed.status == Status::Paused;
     if billed.cancel_at.is_none() && billed.pause.is_none() && !is_paused {
-        return Err(AppError::NothingToChange);
+        // Done already, if the answer to the same request was lost.
+        let was_begun = intents::was_begun(app, account, "resume").await?;
+        return if was_begun { shown(app, account).await } else { Err(AppError::NothingToChange) };
     }
     let request = json!({
         "subscription": billed.id, "cancel_at": billed.cancel_at.map(|at| at.seconds()), "paused": is_paused,
         "collection": billed.pause.is_some(),
     });
     let intent = intents::begin(app, account, "resume", &request).await?;
+    intents::release_schedule(app, stripe, &intent, &billed.id).await?;
     let key = intents::key(&intent, "resume");
     let made = if is_paused {
         stripe.resume_subscription(&billed.id, None, &key).await
@@ -48,6 +52,10 @@ pub async fn resume(app: &App, caller: &Caller, account: &AccountRef) -> Result<
     converge(app, account, Depth::Recent).await?;
     made?;
     intents::close(app, intent.id).await?;
+    shown(app, account).await
+}
+
+async fn shown(app: &App, account: AccountId) -> Result<SubscriptionView, AppError> {
     let (plans, now) = (app.plans().await?, app.now());
     let read = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> { view(tx, &plans, account, now) };
     app.database.read("get_resumed_subscription", read).await

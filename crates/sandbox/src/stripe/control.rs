@@ -155,6 +155,7 @@ fn release_held(stripe: &Stripe) -> usize {
         let delivery = &mut state.deliveries[place];
         (delivery.is_held, delivery.number, delivery.not_before_ms) = (false, number, now);
     }
+    state.deliveries.make_contiguous().sort_by_key(|delivery| delivery.number);
     stripe.has_changed(&mut state);
     count
 }
@@ -267,7 +268,12 @@ pub async fn pay(
             "payment_status": session["payment_status"],
         }),
         (Paid::RequiresAction { url }, session) => {
-            json!({ "status": "requires_action", "url": url, "payment_intent": session["_intent"] })
+            json!({
+                "status": "requires_action",
+                "payment_intent": session["_intent"],
+                "intent": url.rsplit('/').next(),
+                "url": url,
+            })
         }
     };
     saved(&stripe, answer).await
@@ -279,7 +285,7 @@ pub struct Authentication {
     confirm: bool,
 }
 
-/// `POST /sandbox/3ds/{payment_intent}`: `{"confirm": true | false}`, the owner's answer. Gives the intent.
+/// `POST /sandbox/3ds/{intent}`: `{"confirm": true | false}`, the owner's answer. Gives the intent, of payment or setup.
 pub async fn authenticate(
     State(stripe): Stand,
     Extension(local): Extension<IsLocal>,

@@ -1,6 +1,6 @@
 //! Webhooks are delivered: one at a time to each endpoint, in order, signed, tried again until they are taken.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,12 +38,16 @@ struct Letter {
 
 /// Delivers for ever.
 pub async fn deliver(stripe: Arc<Stripe>) {
-    let http: Http = Client::builder(TokioExecutor::new()).build_http();
+    let mut connector = HttpConnector::new();
+    // The body follows the head at once, and does not wait for the head to be acknowledged.
+    connector.set_nodelay(true);
+    let http: Http = Client::builder(TokioExecutor::new()).build(connector);
     let mut on_their_way = JoinSet::new();
     let mut busy: HashSet<String> = HashSet::new();
     loop {
         let letters = ready(&stripe, &busy);
-        let wait = wait(&stripe, &busy);
+        let is_idle = letters.is_empty() && busy.is_empty();
+        let wait = if is_idle { wait(&stripe) } else { IDLE };
         for letter in letters {
             busy.insert(letter.delivery.endpoint.clone());
             on_their_way.spawn(send(http.clone(), letter));
@@ -63,14 +67,9 @@ pub async fn deliver(stripe: Arc<Stripe>) {
 fn ready(stripe: &Stripe, busy: &HashSet<String>) -> Vec<Letter> {
     let mut state = stripe.state();
     let now = clock::real_ms();
-    let mut taken = busy.clone();
-    let mut due: Vec<Delivery> = state.deliveries.iter().filter(|delivery| is_due(delivery, now)).cloned().collect();
-    due.sort_by_key(|delivery| (delivery.attempts > 0, delivery.not_before_ms, delivery.number));
+    let first = first_of_each(&state, now, busy);
     let mut letters = Vec::new();
-    for delivery in due {
-        if !taken.insert(delivery.endpoint.clone()) {
-            continue;
-        }
+    for delivery in first {
         match letter(&state, &delivery) {
             Some(letter) => letters.push(letter),
             // The endpoint is no longer there.
@@ -80,15 +79,33 @@ fn ready(stripe: &Stripe, busy: &HashSet<String>) -> Vec<Letter> {
     letters
 }
 
+/// In the order in which they set out; those that were not taken once stand behind all others.
+fn first_of_each(state: &State, now_ms: i64, busy: &HashSet<String>) -> Vec<Delivery> {
+    let endpoints = state.all("webhook_endpoint").filter(|endpoint| !busy.contains(endpoint.text("id"))).count();
+    let mut fresh: HashMap<&str, &Delivery> = HashMap::new();
+    let mut again: HashMap<&str, &Delivery> = HashMap::new();
+    for delivery in
+        state.deliveries.iter().filter(|delivery| is_due(delivery, now_ms) && !busy.contains(&delivery.endpoint))
+    {
+        let first = if delivery.attempts == 0 { &mut fresh } else { &mut again };
+        first.entry(&delivery.endpoint).or_insert(delivery);
+        if fresh.len() == endpoints {
+            break;
+        }
+    }
+    again.extend(fresh);
+    again.into_values().cloned().collect()
+}
+
 fn is_due(delivery: &Delivery, now_ms: i64) -> bool {
     !delivery.is_held && delivery.not_before_ms != 0 && delivery.not_before_ms <= now_ms
 }
 
 /// Until the next one is due that is not yet.
-fn wait(stripe: &Stripe, busy: &HashSet<String>) -> Duration {
+fn wait(stripe: &Stripe) -> Duration {
     let now = clock::real_ms();
     let state = stripe.state();
-    let waiting = state.deliveries.iter().filter(|delivery| !delivery.is_held && !busy.contains(&delivery.endpoint));
+    let waiting = state.deliveries.iter().filter(|delivery| !delivery.is_held);
     let next = waiting.map(|delivery| delivery.not_before_ms - now).filter(|ms| *ms > 0).min();
     let wait = next.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
     wait.unwrap_or(IDLE).min(IDLE)

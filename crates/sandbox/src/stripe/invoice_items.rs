@@ -209,6 +209,31 @@ pub fn read(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     work.find("invoiceitem", &request.id, "invoiceitem")
 }
 
+/// What is pending may change.
+pub fn update(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
+    let params = &request.params;
+    let mut item = work.find("invoiceitem", &request.id, "invoiceitem")?;
+    let changes_amount = ["amount", "quantity", "unit_amount_decimal"].iter().any(|name| params.is_given(name));
+    if changes_amount && !item["invoice"].is_null() {
+        return Err(Refusal::not_supported("Changing the amount of an item that is on an invoice"));
+    }
+    if changes_amount {
+        let quantity = params.whole("quantity")?.unwrap_or(item.whole("quantity"));
+        let unit = params.text("unit_amount_decimal").unwrap_or(item.text("pricing.unit_amount_decimal")).to_owned();
+        let amount = params.whole("amount")?.unwrap_or_else(|| money::times(&unit, quantity));
+        let fields = json!({ "amount": amount, "net_amount": amount, "quantity": quantity, "quantity_decimal": quantity.to_string() });
+        super::work::merge(&mut item, fields);
+        item["pricing"]["unit_amount_decimal"] =
+            json!(if params.is_given("amount") { amount.to_string() } else { unit });
+    }
+    if params.is_given("description") {
+        item["description"] = json!(params.text("description"));
+    }
+    item["metadata"] = params.metadata(item.at("metadata"));
+    work.put("invoiceitem", item.clone());
+    Ok(item)
+}
+
 pub fn delete(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     let item = work.find("invoiceitem", &request.id, "invoiceitem")?;
     if let Some(invoice) = item.opt_text("invoice") {

@@ -48,6 +48,7 @@ mod request;
 mod routes;
 mod sandbox;
 mod server;
+mod setup_intents;
 mod shown;
 mod state;
 mod subscriptions;

@@ -37,7 +37,8 @@ pub const PRICE_LIST: &str = "active created(= gt gte lt lte) currency ending_be
 pub const METHOD_CREATE: &str = "billing_details(!address(*) email name phone) card(token number exp_month exp_year cvc) expand \
     metadata(*) type";
 pub const METHOD_UPDATE: &str = "!allow_redisplay !billing_details(*) !card(*) expand metadata(*)";
-pub const METHOD_LIST: &str = "!allow_redisplay customer ending_before expand limit starting_after type";
+pub const METHOD_LIST: &str =
+    "!allow_redisplay customer !customer_account ending_before expand limit starting_after type";
 
 pub const SESSION_CREATE: &str = "!adaptive_pricing(*) !after_expiration(*) allow_promotion_codes \
     !allowed_payment_method_types automatic_tax(enabled !liability(*)) billing_address_collection !branding_settings(*) \
@@ -87,9 +88,10 @@ pub const SUBSCRIPTION_LIST: &str = "!automatic_tax(*) collection_method created
     limit !plan price starting_after status test_clock";
 pub const SUBSCRIPTION_CANCEL: &str =
     "cancellation_details(comment feedback !feedback_option) expand invoice_now prorate";
-pub const SUBSCRIPTION_RESUME: &str = "billing_cycle_anchor expand proration_behavior proration_date";
+pub const SUBSCRIPTION_RESUME: &str =
+    "billing_cycle_anchor(type) expand !payment_behavior !proration_behavior !proration_date";
 
-pub const ITEM_CREATE: &str = "metadata(*) payment_behavior price price_data(currency product recurring(interval interval_count) \
+pub const ITEM_CREATE: &str = "!billing_thresholds(*) !current_trial(*) !discounts(*) !plan !tax_rates metadata(*) payment_behavior price price_data(currency product recurring(interval interval_count) \
     tax_behavior unit_amount unit_amount_decimal) proration_behavior proration_date quantity subscription expand";
 pub const ITEM_UPDATE: &str = "!billing_thresholds(*) !current_trial(*) !discounts(*) expand metadata(*) off_session \
     payment_behavior !plan price price_data(currency product recurring(interval interval_count) tax_behavior unit_amount \
@@ -103,8 +105,8 @@ pub const PORTAL_SESSION: &str = "!after_expiration(*) configuration customer !c
     subscription_update_confirm(!discounts(*) items(id price quantity) subscription) type) locale !on_behalf_of return_url";
 pub const PORTAL_CONFIGURATION: &str = "active business_profile(headline privacy_policy_url terms_of_service_url) \
     default_return_url expand features(customer_update(allowed_updates enabled) invoice_history(enabled) \
-    payment_method_update(enabled !payment_method_configuration) subscription_cancel(cancellation_reason(enabled options) enabled \
-    mode proration_behavior) subscription_update(billing_cycle_anchor default_allowed_updates enabled products(product prices \
+    payment_method_update(enabled !payment_method_configuration) subscription_cancel(cancellation_reason(enabled !feedback_options options) enabled \
+    mode proration_behavior) !subscription_pause(*) subscription_update(billing_cycle_anchor default_allowed_updates enabled products(product prices \
     !adjustable_quantity(*)) proration_behavior schedule_at_period_end(conditions(type)) trial_update_behavior)) \
     !login_page(*) metadata(*) name";
 pub const PORTAL_CONFIGURATION_LIST: &str = "active ending_before expand is_default limit starting_after";
@@ -112,6 +114,8 @@ pub const PORTAL_CONFIGURATION_LIST: &str = "active ending_before expand is_defa
 pub const INVOICE_ITEM_CREATE: &str = "amount currency customer !customer_account description discountable !discounts(*) expand \
     invoice metadata(*) period(end start) price_data(currency product tax_behavior unit_amount unit_amount_decimal) \
     pricing(price) quantity !quantity_decimal subscription !tax_behavior !tax_code !tax_rates unit_amount_decimal";
+pub const INVOICE_ITEM_UPDATE: &str = "amount description !discountable !discounts(*) expand metadata(*) !period(*) !price_data(*) \
+    !pricing(*) quantity !quantity_decimal !tax_behavior !tax_code !tax_rates unit_amount_decimal";
 pub const INVOICE_ITEM_LIST: &str =
     "created(= gt gte lt lte) customer !customer_account ending_before expand invoice limit pending starting_after";
 
@@ -121,8 +125,11 @@ pub const INVOICE_CREATE: &str = "!account_tax_ids !application_fee_amount auto_
     !effective_at expand footer !from_invoice(*) !issuer(*) metadata(*) number !on_behalf_of !payment_settings(*) \
     pending_invoice_items_behavior !rendering(*) !shipping_cost(*) !shipping_details(*) statement_descriptor subscription \
     !transfer_data(*)";
-pub const INVOICE_UPDATE: &str = "auto_advance collection_method days_until_due default_payment_method description expand footer \
-    metadata(*) number statement_descriptor";
+pub const INVOICE_UPDATE: &str = "!account_tax_ids !application_fee_amount auto_advance !automatic_tax(*) \
+    !automatically_finalizes_at collection_method !custom_fields(*) days_until_due default_payment_method !default_source \
+    !default_tax_rates description !discounts(*) !due_date !effective_at expand footer !issuer(*) metadata(*) number \
+    !on_behalf_of !payment_settings(*) !rendering(*) !shipping_cost(*) !shipping_details(*) statement_descriptor \
+    !transfer_data(*)";
 pub const INVOICE_LIST: &str = "collection_method created(= gt gte lt lte) customer !customer_account \
     !due_date(= *) ending_before expand limit starting_after status subscription";
 pub const INVOICE_PREVIEW: &str = "automatic_tax(enabled !liability(*)) currency customer !customer_account !customer_details(*) \
@@ -134,15 +141,24 @@ pub const INVOICE_PREVIEW: &str = "automatic_tax(enabled !liability(*)) currency
     !pause(*) proration_behavior proration_date !resume_at !start_date trial_end)";
 pub const INVOICE_FINALIZE: &str = "auto_advance expand";
 pub const INVOICE_PAY: &str = "expand !forgive !mandate off_session paid_out_of_band payment_method !source";
-pub const INVOICE_PAYMENT_LIST: &str =
-    "ending_before expand invoice limit payment(payment_intent type) starting_after status !created(= *)";
+pub const INVOICE_PAYMENT_LIST: &str = "ending_before expand invoice limit payment(payment_intent !payment_record type) starting_after status !created(= *)";
 
 pub const INTENT_READ: &str = "client_secret expand";
-pub const INTENT_CONFIRM: &str = "client_secret expand off_session payment_method return_url use_stripe_sdk";
-pub const INTENT_LIST: &str = "created(= gt gte lt lte) customer ending_before expand limit starting_after";
-pub const CHARGE_UPDATE: &str = "description expand metadata(*)";
-pub const CHARGE_LIST: &str =
-    "created(= gt gte lt lte) customer ending_before expand limit payment_intent starting_after";
+pub const INTENT_CONFIRM: &str = "!allowed_payment_method_types !amount_details(*) !amount_to_confirm !capture_method client_secret \
+    !confirmation_token !error_on_requires_action !excluded_payment_method_types expand !hooks(*) !mandate !mandate_data(*) \
+    off_session !payment_details(*) payment_method !payment_method_data(*) !payment_method_options(*) !payment_method_types \
+    !radar_options(*) !receipt_email return_url !setup_future_usage !shipping(*) use_stripe_sdk";
+pub const INTENT_LIST: &str =
+    "created(= gt gte lt lte) customer !customer_account ending_before expand limit starting_after";
+pub const SETUP_CREATE: &str = "!automatic_payment_methods(*) confirm customer expand metadata(*) payment_method \
+    !payment_method_options(*) !payment_method_types return_url usage \
+    !allowed_payment_method_types !attach_to_self !confirmation_token !customer_account !description \
+    !excluded_payment_method_types !flow_directions !mandate_data(*) !on_behalf_of !payment_method_configuration \
+    !payment_method_data(*) !single_use(*) !use_stripe_sdk";
+pub const CHARGE_UPDATE: &str =
+    "!customer description expand !fraud_details(*) metadata(*) !receipt_email !shipping(*) !transfer_group";
+pub const CHARGE_LIST: &str = "created(= gt gte lt lte) customer ending_before expand limit payment_intent starting_after \
+    !transfer_group";
 pub const REFUND_CREATE: &str = "amount charge !currency !customer expand !instructions_email metadata(*) !origin payment_intent \
     reason !refund_application_fee !reverse_transfer";
 pub const METADATA: &str = "expand metadata(*)";
@@ -156,10 +172,10 @@ pub const ENDPOINT_UPDATE: &str = "description disabled enabled_events expand me
 
 pub const COUPON_CREATE: &str = "amount_off !applies_to(*) currency !currency_options(*) duration duration_in_months expand id \
     max_redemptions metadata(*) name percent_off redeem_by";
-pub const CODE_CREATE: &str =
-    "active code customer expand expires_at max_redemptions metadata(*) promotion(coupon type) !restrictions(*)";
+pub const CODE_CREATE: &str = "active code customer expand expires_at max_redemptions metadata(*) promotion(coupon type) !restrictions(*) !customer_account";
 pub const CODE_UPDATE: &str = "active expand metadata(*) !restrictions(*)";
-pub const CODE_LIST: &str = "active code coupon ending_before expand limit starting_after";
+pub const CODE_LIST: &str =
+    "active code coupon created(= gt gte lt lte) customer !customer_account ending_before expand limit starting_after";
 
 pub const METER_CREATE: &str = "customer_mapping(event_payload_key type) default_aggregation(formula) display_name event_name \
     event_time_window expand value_settings(event_payload_key)";
@@ -171,3 +187,16 @@ pub const METER_SUMMARIES: &str =
 
 pub const CLOCK_CREATE: &str = "expand frozen_time name";
 pub const CLOCK_ADVANCE: &str = "expand frozen_time";
+
+pub const SCHEDULE_CREATE: &str = "!billing_mode(*) !customer !customer_account !default_settings(*) !end_behavior expand \
+    from_subscription metadata(*) !pause_schedules(*) !phases(*) !start_date";
+pub const SCHEDULE_UPDATE: &str = "!default_settings(*) end_behavior expand metadata(*) !pause_schedules(*) \
+    phases(!add_invoice_items(*) !application_fee_percent !automatic_tax(*) !billing_cycle_anchor !billing_thresholds(*) \
+    !collection_method !currency !default_payment_method !default_tax_rates !description !discounts(*) \
+    duration(interval interval_count) end_date !invoice_settings(*) items(!billing_thresholds(*) !discounts(*) metadata(*) !plan \
+    price !price_data(*) quantity !tax_rates) metadata(*) !on_behalf_of proration_behavior start_date !transfer_data(*) !trial \
+    !trial_end) !proration_behavior";
+pub const SCHEDULE_LIST: &str = "!canceled_at(= *) !completed_at(= *) created(= gt gte lt lte) customer ending_before expand limit \
+    !released_at(= *) !scheduled starting_after";
+pub const SCHEDULE_RELEASE: &str = "expand !preserve_cancel_date";
+pub const SCHEDULE_CANCEL: &str = "expand invoice_now prorate";

@@ -15,6 +15,7 @@ use super::payment_methods::{self, card_of};
 use super::periods::DAY;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::setup_intents;
 use super::state::Task;
 use super::work::Work;
 
@@ -41,7 +42,7 @@ const AUTHENTICATION_REQUIRED: Decline = Decline {
     decline_code: "authentication_required",
     message: "Your card was declined. This transaction requires authentication.",
 };
-const AUTHENTICATION_FAILED: Decline = Decline {
+pub const AUTHENTICATION_FAILED: Decline = Decline {
     code: "payment_intent_authentication_failure",
     decline_code: "generic_decline",
     message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
@@ -301,6 +302,9 @@ pub fn keep_method(work: &mut Work, intent: &Value, method: &Value, outcome: Out
 
 /// The owner answers the question that the page at `/3ds/{intent}` asks.
 pub fn authenticate(work: &mut Work, id: &str, is_confirmed: bool) -> Result<Value, Refusal> {
+    if id.starts_with("seti_") {
+        return setup_intents::authenticate(work, id, is_confirmed);
+    }
     let intent = work.find("payment_intent", id, "payment_intent")?;
     if intent.text("status") != "requires_action" {
         return Err(Refusal::invalid("This payment does not wait for a confirmation."));

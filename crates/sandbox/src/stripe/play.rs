@@ -9,14 +9,17 @@ use super::state::{State, Task};
 use super::subscriptions::{cancel, change, cycle};
 use super::work::{Origin, Work};
 
-/// Plays what falls due by a moment for all that follows no test clock.
-pub fn play_until(state: &mut State, until: i64, public_url: &str, api_version: &str) {
+/// Plays what falls due by a moment for all that follows no test clock. Gives how much did.
+pub fn play_until(state: &mut State, until: i64, public_url: &str, api_version: &str) -> u64 {
+    let mut played = 0;
     while let Some((at, _, task, id)) = state.next_due("", until) {
         let origin = Origin { api_version: api_version.to_owned(), ..Origin::default() };
         let mut work = Work::new(state, at, origin, public_url);
         carry_out(&mut work, task, &id);
         work.keep();
+        played += 1;
     }
+    played
 }
 
 /// Plays a test clock up to a moment and leaves it there.

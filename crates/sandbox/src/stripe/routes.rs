@@ -10,8 +10,11 @@ use super::{
     account, charges, checkout, customers, discounts, invoice_items, meters, payment_intents, payment_methods,
 };
 use super::{invoices::endpoints as invoices, invoices::payments, invoices::preview};
-use super::{portal, prices, products, refunds, test_clocks, webhook_endpoints};
-use super::{subscriptions::cancel, subscriptions::endpoints as subscriptions, subscriptions::item_endpoints as items};
+use super::{portal, prices, products, refunds, setup_intents, test_clocks, webhook_endpoints};
+use super::{
+    subscriptions::cancel, subscriptions::endpoints as subscriptions, subscriptions::item_endpoints as items,
+    subscriptions::schedules,
+};
 
 pub type Answer = fn(&mut Work, &Request) -> Result<Value, Refusal>;
 
@@ -60,7 +63,7 @@ pub static ROUTES: &[Route] = &[
     get("/v1/payment_methods", takes::METHOD_LIST, payment_methods::list),
     get("/v1/payment_methods/{id}", takes::READ, payment_methods::read),
     post("/v1/payment_methods/{id}", takes::METHOD_UPDATE, payment_methods::update),
-    post("/v1/payment_methods/{id}/attach", "customer expand", payment_methods::attach),
+    post("/v1/payment_methods/{id}/attach", "customer !customer_account expand", payment_methods::attach),
     post("/v1/payment_methods/{id}/detach", takes::READ, payment_methods::detach),
     post("/v1/checkout/sessions", takes::SESSION_CREATE, checkout::sessions::create),
     get("/v1/checkout/sessions", takes::SESSION_LIST, checkout::sessions::list),
@@ -79,6 +82,12 @@ pub static ROUTES: &[Route] = &[
     get("/v1/subscription_items/{id}", takes::READ, items::read),
     post("/v1/subscription_items/{id}", takes::ITEM_UPDATE, items::update),
     delete("/v1/subscription_items/{id}", takes::ITEM_DELETE, items::delete),
+    post("/v1/subscription_schedules", takes::SCHEDULE_CREATE, schedules::create),
+    get("/v1/subscription_schedules", takes::SCHEDULE_LIST, schedules::list),
+    get("/v1/subscription_schedules/{id}", takes::READ, schedules::read),
+    post("/v1/subscription_schedules/{id}", takes::SCHEDULE_UPDATE, schedules::update),
+    post("/v1/subscription_schedules/{id}/cancel", takes::SCHEDULE_CANCEL, schedules::cancel),
+    post("/v1/subscription_schedules/{id}/release", takes::SCHEDULE_RELEASE, schedules::release),
     post("/v1/invoices/create_preview", takes::INVOICE_PREVIEW, preview::create),
     post("/v1/invoices", takes::INVOICE_CREATE, invoices::create),
     get("/v1/invoices", takes::INVOICE_LIST, invoices::list),
@@ -93,12 +102,17 @@ pub static ROUTES: &[Route] = &[
     post("/v1/invoiceitems", takes::INVOICE_ITEM_CREATE, invoice_items::create),
     get("/v1/invoiceitems", takes::INVOICE_ITEM_LIST, invoice_items::list),
     get("/v1/invoiceitems/{id}", takes::READ, invoice_items::read),
+    post("/v1/invoiceitems/{id}", takes::INVOICE_ITEM_UPDATE, invoice_items::update),
     delete("/v1/invoiceitems/{id}", takes::READ, invoice_items::delete),
     get("/v1/invoice_payments", takes::INVOICE_PAYMENT_LIST, payments::list),
     get("/v1/invoice_payments/{id}", takes::READ, payments::read),
     get("/v1/payment_intents", takes::INTENT_LIST, payment_intents::list),
     get("/v1/payment_intents/{id}", takes::INTENT_READ, payment_intents::read),
     post("/v1/payment_intents/{id}/confirm", takes::INTENT_CONFIRM, payment_intents::confirm),
+    post("/v1/setup_intents", takes::SETUP_CREATE, setup_intents::create),
+    get("/v1/setup_intents", takes::INTENT_LIST, setup_intents::list),
+    get("/v1/setup_intents/{id}", takes::INTENT_READ, setup_intents::read),
+    post("/v1/setup_intents/{id}/confirm", takes::INTENT_CONFIRM, setup_intents::confirm),
     get("/v1/charges", takes::CHARGE_LIST, charges::list),
     get("/v1/charges/{id}", takes::READ, charges::read),
     post("/v1/charges/{id}", takes::CHARGE_UPDATE, charges::update),

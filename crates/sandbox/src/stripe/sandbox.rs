@@ -106,18 +106,17 @@ impl Stripe {
         self.has_changed(&mut state);
     }
 
-    fn play(&self, state: &mut State) -> i64 {
+    /// Plays what falls due by now. Gives the time, and whether anything did.
+    fn play(&self, state: &mut State) -> (i64, bool) {
         let now = clock::real_seconds() + state.offset_seconds;
-        play::play_until(state, now, &self.public_url, NEWEST_VERSION);
-        now
+        let played = play::play_until(state, now, &self.public_url, NEWEST_VERSION);
+        (now, played > 0)
     }
 
     /// Plays what has fallen due meanwhile.
     pub(super) fn tick(&self) {
         let mut state = self.state.lock();
-        let waiting = state.deliveries.len();
-        self.play(&mut state);
-        if state.deliveries.len() != waiting {
+        if self.play(&mut state).1 {
             self.has_changed(&mut state);
         }
     }
@@ -129,14 +128,18 @@ impl Stripe {
         carry_out: impl FnOnce(&mut Work) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
         let mut state = self.state.lock();
-        let now = self.play(&mut state);
+        let (now, has_played) = self.play(&mut state);
         let mut work = Work::new(&mut state, now, origin, &self.public_url);
         let result = carry_out(&mut work);
-        match &result {
-            Err(refusal) if !refusal.is_work_kept => work.undo(),
-            _ => work.keep(),
+        let is_changed = work.has_changed();
+        let is_kept = result.as_ref().err().is_none_or(|refusal| refusal.is_work_kept);
+        match is_kept {
+            true => work.keep(),
+            false => work.undo(),
         }
-        self.has_changed(&mut state);
+        if has_played || (is_changed && is_kept) {
+            self.has_changed(&mut state);
+        }
         result
     }
 

@@ -121,7 +121,6 @@ fn included(state: &State, object: &Value, field: &str) -> Option<Value> {
             Some(list_of(refunds, &format!("/v1/charges/{id}/refunds")))
         }
         ("coupon", "applies_to") => Some(Value::Null),
-        ("subscription", "discounts") => None,
         _ => None,
     }
 }
@@ -138,6 +137,7 @@ pub fn kind_of(id: &str) -> Option<&'static str> {
         ("price_", "price"),
         ("pm_", "payment_method"),
         ("cs_test_", "checkout.session"),
+        ("sub_sched_", "subscription_schedule"),
         ("sub_", "subscription"),
         ("in_", "invoice"),
         ("ii_", "invoiceitem"),

@@ -3,7 +3,7 @@
 //!
 //! Fields that begin with `_` are the stand-in's own and are never shown. Start with [`State`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ pub struct State {
     /// By the test clock that they follow; without one, under the empty name.
     agenda: BTreeMap<String, BTreeSet<Due>>,
     pub kept_answers: HashMap<String, KeptAnswer>,
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: VecDeque<Delivery>,
 }
 
 impl State {

@@ -1,5 +1,7 @@
 //! How webhooks travel: as they are made, unless a test has them lost, doubled, delayed, shuffled or held.
 
+use std::collections::VecDeque;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -37,17 +39,10 @@ impl Travel {
         (mixed ^ (mixed >> 31)) % end.max(1)
     }
 
-    /// Decides on what was made since the last time.
-    pub fn set_out(&mut self, deliveries: &mut Vec<Delivery>, now_ms: i64) {
-        if deliveries.last().is_none_or(|delivery| delivery.not_before_ms != 0) {
-            return;
-        }
-        let mut all = Vec::with_capacity(deliveries.len());
-        for mut delivery in deliveries.drain(..) {
-            if delivery.not_before_ms != 0 {
-                all.push(delivery);
-                continue;
-            }
+    /// Decides on what was made since the last time, which stands at the end.
+    pub fn set_out(&mut self, deliveries: &mut VecDeque<Delivery>, now_ms: i64) {
+        let fresh = deliveries.iter().rev().take_while(|delivery| delivery.not_before_ms == 0).count();
+        for mut delivery in deliveries.split_off(deliveries.len() - fresh) {
             if self.is_lost(&delivery) {
                 continue;
             }
@@ -55,11 +50,11 @@ impl Travel {
             let is_doubled = self.below(100) < self.double;
             if is_doubled {
                 let copy = self.scheduled(delivery.clone(), now_ms);
-                all.push(copy);
+                deliveries.push_back(copy);
             }
-            all.push(self.scheduled(delivery, now_ms));
+            let delivery = self.scheduled(delivery, now_ms);
+            deliveries.push_back(delivery);
         }
-        *deliveries = all;
     }
 
     fn scheduled(&mut self, mut delivery: Delivery, now_ms: i64) -> Delivery {

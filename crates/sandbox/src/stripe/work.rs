@@ -57,6 +57,11 @@ impl<'a> Work<'a> {
         self.state.deliveries.extend(self.deliveries);
     }
 
+    /// Whether anything was done that could be undone.
+    pub fn has_changed(&self) -> bool {
+        !self.before.is_empty() || !self.notes.is_empty()
+    }
+
     /// Everything is as it was.
     pub fn undo(mut self) {
         self.undo_since(Mark::default());

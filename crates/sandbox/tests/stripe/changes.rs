@@ -293,3 +293,36 @@ async fn metered_use_is_billed_when_its_period_is_over() {
     let invoice = scene.read().await["latest_invoice"].clone();
     assert_eq!((whole(&invoice, "amount_paid"), lines(&invoice).len()), (2000, 2));
 }
+
+#[tokio::test]
+async fn a_scheduled_change_holds_from_the_periods_end_without_prorations() {
+    let scene = Scene::begin("3000", &[]).await;
+    let price = scene.stage.price("second", "1000", "month").await;
+    let schedule = scene.stage.post("/v1/subscription_schedules", &[("from_subscription", &scene.subscription)]).await;
+    let present = text(&schedule, "phases.0.items.0.price").to_owned();
+    let (start, end) = (START.to_string(), (START + 2 * HALF).to_string());
+    let form = [
+        ("phases[0][items][0][price]", present.as_str()),
+        ("phases[0][start_date]", &start),
+        ("phases[0][end_date]", &end),
+        ("phases[1][items][0][price]", &price),
+        ("phases[1][items][0][quantity]", "1"),
+    ];
+    let path = format!("/v1/subscription_schedules/{}", text(&schedule, "id"));
+    let planned = scene.stage.post(&path, &form).await;
+    assert_eq!(
+        (whole(&planned, "phases.1.start_date"), text(&planned, "phases.1.items.0.price")),
+        (START + 2 * HALF, price.as_str())
+    );
+    assert_eq!(text(&scene.read().await, "schedule"), text(&schedule, "id"));
+    scene.go_to(START + 2 * HALF + 3601).await;
+    let changed = scene.read().await;
+    assert_eq!(
+        (text(&changed, "items.data.0.price.id"), whole(&changed, "latest_invoice.amount_paid")),
+        (price.as_str(), 1000)
+    );
+    assert_eq!(text(&changed, "items.data.0.id"), scene.item);
+    scene.go_to(START + 2 * HALF + 32 * DAY).await;
+    let free = scene.stage.get(&path, &[]).await;
+    assert_eq!((text(&free, "status"), &scene.read().await["schedule"]), ("released", &json!(null)));
+}

@@ -188,6 +188,12 @@ def the_rest(prices, customer):
     stripe.PaymentIntent.confirm(secret.split("_secret_")[0], payment_method="pm_card_visa")
     assert stripe.Subscription.retrieve(waiting.id).status == "active"
 
+    schedule = stripe.SubscriptionSchedule.create(from_subscription=waiting.id)
+    check_object(json.loads(schedule.last_response.body), "schedule")
+    assert stripe.SubscriptionSchedule.release(schedule.id).status == "released"
+    kept = stripe.SetupIntent.create(customer=customer.id, payment_method="pm_card_visa", confirm=True)
+    assert kept.status == "succeeded" and stripe.SetupIntent.retrieve(kept.id).payment_method.startswith("pm_")
+
     meter = stripe.billing.Meter.create(display_name="Tokens", event_name="tokens", default_aggregation={"formula": "sum"})
     event = stripe.billing.MeterEvent.create(
         event_name="tokens", identifier="one", payload={"stripe_customer_id": customer.id, "value": "25"}
@@ -332,6 +338,7 @@ def mismatch(value, hint, where):
 
 def check_everything():
     lists = ["customers", "products", "prices", "checkout/sessions", "invoices", "invoiceitems", "invoice_payments", "payment_intents",
+             "setup_intents", "subscription_schedules",
              "charges", "refunds", "disputes", "billing_portal/configurations", "webhook_endpoints", "coupons", "promotion_codes",
              "billing/meters", "test_helpers/test_clocks", "events"]
     for path in lists:
@@ -359,7 +366,7 @@ def main():
     assert not PROBLEMS, "\n".join(sorted(PROBLEMS))
     wanted = {"customer", "subscription", "subscription_item", "invoice", "line_item", "charge", "payment_intent", "refund", "dispute",
               "checkout.session", "event", "price", "product", "payment_method", "invoiceitem", "invoice_payment", "coupon",
-              "promotion_code", "billing.meter", "billing.meter_event", "billing_portal.session", "billing_portal.configuration"}
+              "promotion_code", "setup_intent", "billing.meter", "billing.meter_event", "billing_portal.session", "billing_portal.configuration"}
     assert wanted <= set(SEEN), wanted - set(SEEN)
     urllib.request.urlopen(f"{URL}/sandbox/settled?timeout_ms=20000")
     assert not Received.problems, Received.problems

@@ -230,11 +230,13 @@ async fn an_invoice_of_its_own_takes_items_and_is_paid() {
 }
 
 #[tokio::test]
-async fn an_endpoint_of_an_older_version_gets_the_older_shape() {
+async fn an_endpoint_and_a_caller_of_an_older_version_get_the_older_shape() {
     let stage = Stage::start().await;
+    let url = format!("{}/other", stage.receiver.url);
     let form = [
-        ("url", stage.receiver.url.as_str()),
+        ("url", url.as_str()),
         ("enabled_events[]", "invoice.paid"),
+        ("enabled_events[]", "customer.subscription.created"),
         ("api_version", "2024-09-30.acacia"),
     ];
     let endpoint = stage.post("/v1/webhook_endpoints", &form).await;
@@ -243,18 +245,85 @@ async fn an_endpoint_of_an_older_version_gets_the_older_shape() {
     assert!(again.get("secret").is_none());
     let price = stage.price("pro", "2000", "month").await;
     let made = stage.subscription("pm_card_visa", &price).await;
-    let old = stage.call("GET", &format!("/v1/invoices/{}", text(&made, "latest_invoice")), &[], &[]).await;
-    assert!(old.body.get("subscription").is_none());
-    let request = stage.client.get(format!("{}/v1/invoices/{}", stage.url, text(&made, "latest_invoice")));
-    let old: Value = request
-        .bearer_auth(crate::stage::KEY)
-        .header("Stripe-Version", "2024-09-30.acacia")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!((text(&old, "subscription"), &old["paid"]), (text(&made, "id"), &json!(true)));
-    assert!(text(&old, "payment_intent").starts_with("pi_") && text(&old, "charge").starts_with("ch_"));
+    let invoice = format!("/v1/invoices/{}", text(&made, "latest_invoice"));
+    assert!(stage.get(&invoice, &[]).await.get("subscription").is_none());
+    let old = stage.call("POST", &invoice, &[], &[("Stripe-Version", "2024-09-30.acacia")]).await;
+    assert_eq!(old.headers["stripe-version"], "2024-09-30.acacia");
+    stage.settled().await;
+    let events = stage.receiver.others();
+    let of = |name: &str| events.iter().find(|event| text(event, "type") == name).expect("it came").clone();
+    for shown in [old.body, of("invoice.paid")["data"]["object"].clone()] {
+        assert_eq!((text(&shown, "subscription"), &shown["paid"]), (text(&made, "id"), &json!(true)));
+        assert!(text(&shown, "payment_intent").starts_with("pi_") && text(&shown, "charge").starts_with("ch_"));
+        assert_eq!(text(&shown, "lines.data.0.price.id"), price);
+        assert!(shown.get("parent").is_none());
+    }
+    let created = of("customer.subscription.created");
+    assert_eq!(text(&created, "api_version"), "2024-09-30.acacia");
+    let end = whole(&made, "items.data.0.current_period_end");
+    assert_eq!(whole(&created, "data.object.current_period_end"), end);
+    assert!(created["data"]["object"]["items"]["data"][0].get("current_period_end").is_none());
+}
+
+#[tokio::test]
+async fn a_trial_with_a_card_of_an_owner_begins_when_that_is_confirmed() {
+    let stage = Stage::start().await;
+    let id = session(&stage, &[("subscription_data[trial_period_days]", "14")]).await;
+    let pay = format!("checkout/{id}/pay");
+    let declined = stage.steer(&pay, json!({ "card": "4000000000000002" })).await;
+    assert_eq!(declined["error"], "Your card was declined.");
+    let asked = stage.steer(&pay, json!({ "card": "4000002500003155" })).await;
+    assert_eq!(
+        (text(&asked, "status"), stage.seen("counts").await["subscriptions"].clone()),
+        ("requires_action", json!(0))
+    );
+    let kept = stage.steer(&format!("3ds/{}", text(&asked, "intent")), json!({ "confirm": true })).await;
+    assert_eq!((text(&kept, "object"), text(&kept, "status")), ("setup_intent", "succeeded"));
+    let complete = read_session(&stage, &id).await;
+    assert_eq!(
+        (text(&complete, "payment_status"), text(&complete, "subscription.status")),
+        ("no_payment_required", "trialing")
+    );
+    stage.advance(15 * DAY).await;
+    let counts = stage.seen("counts").await;
+    assert_eq!(
+        (&counts["subscriptions_by_status"], &counts["amount_charged"]),
+        (&json!({ "active": 1 }), &json!(2000))
+    );
+}
+
+#[tokio::test]
+async fn paused_collection_leaves_voids_or_gives_up_what_falls_due() {
+    let stage = Stage::start().await;
+    let price = stage.price("pro", "2000", "month").await;
+    for (behavior, expected) in [("keep_as_draft", "draft"), ("void", "void"), ("mark_uncollectible", "uncollectible")]
+    {
+        let made = stage.subscription("pm_card_visa", &price).await;
+        let path = format!("/v1/subscriptions/{}", text(&made, "id"));
+        stage.post(&path, &[("pause_collection[behavior]", behavior)]).await;
+        stage.advance(32 * DAY).await;
+        let read = stage.get(&path, &[("expand[]", "latest_invoice")]).await;
+        assert_eq!((text(&read, "status"), text(&read, "latest_invoice.status")), ("active", expected));
+        let resumed = stage.post(&path, &[("pause_collection", "")]).await;
+        assert_eq!(resumed["pause_collection"], json!(null));
+        stage.delete(&path, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn retries_that_are_used_up_leave_it_unpaid_where_that_is_chosen() {
+    let stage = Stage::start().await;
+    stage.steer("settings", json!({ "after_retries": "unpaid" })).await;
+    let price = stage.price("pro", "2000", "month").await;
+    let made = stage.subscription("pm_card_visa", &price).await;
+    let customer = text(&made, "customer");
+    let bad = stage.post("/v1/payment_methods/pm_card_chargeCustomerFail/attach", &[("customer", customer)]).await;
+    let path = format!("/v1/subscriptions/{}", text(&made, "id"));
+    stage.post(&path, &[("default_payment_method", text(&bad, "id"))]).await;
+    stage.advance(50 * DAY).await;
+    let unpaid = stage.get(&path, &[]).await;
+    assert_eq!(text(&unpaid, "status"), "unpaid");
+    let invoice = text(&unpaid, "latest_invoice");
+    stage.post(&format!("/v1/invoices/{invoice}/pay"), &[("payment_method", "pm_card_visa")]).await;
+    assert_eq!(text(&stage.get(&path, &[]).await, "status"), "active");
 }

@@ -166,6 +166,8 @@ fn encode(text: &str) -> String {
 pub struct Receiver {
     pub url: String,
     events: Arc<Mutex<Vec<Value>>>,
+    /// What came to `/other`, whose secret is another.
+    others: Arc<Mutex<Vec<Value>>>,
     status: Arc<Mutex<u16>>,
 }
 
@@ -187,13 +189,25 @@ impl Receiver {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let url = format!("http://{}", listener.local_addr().expect("it was bound"));
-        let router = axum::Router::new().route("/hook", axum::routing::post(take));
+        let (unchecked, kept) = (Arc::new(Mutex::new(Vec::new())), events.clone());
+        let other: Arc<Mutex<Vec<Value>>> = unchecked.clone();
+        let take_unchecked = move |body: String| {
+            let other = other.clone();
+            async move { other.lock().push(serde_json::from_str(&body).expect("an event")) }
+        };
+        let router = axum::Router::new()
+            .route("/hook", axum::routing::post(take))
+            .route("/other", axum::routing::post(take_unchecked));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Receiver { url, events, status }
+        Receiver { url, events: kept, others: unchecked, status }
     }
 
     pub fn events(&self) -> Vec<Value> {
         self.events.lock().clone()
+    }
+
+    pub fn others(&self) -> Vec<Value> {
+        self.others.lock().clone()
     }
 
     pub fn types(&self) -> Vec<String> {

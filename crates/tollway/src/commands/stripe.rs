@@ -1,4 +1,5 @@
-//! `tollway stripe setup`: the endpoint for webhooks and the portal, made at Stripe or brought up to date.
+//! `tollway stripe setup`: the endpoint for webhooks and the portal, made at Stripe or brought up to date; `tollway stripe
+//! reconcile`: everything compared with Stripe and repaired.
 
 use std::process::ExitCode;
 
@@ -16,10 +17,16 @@ pub enum StripeCommand {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
+    /// Compare every account with Stripe, repair what differs, and say what that was. A running server does the same once a
+    /// day; beside one on SQLite ask it instead: POST /api/v1/admin/reconcile.
+    Reconcile,
 }
 
 pub async fn run(common: &Common, command: StripeCommand) -> Result<ExitCode, String> {
-    let StripeCommand::Setup { url } = command;
+    let url = match command {
+        StripeCommand::Setup { url } => url,
+        StripeCommand::Reconcile => return reconcile(common).await,
+    };
     let arguments = url.into_iter().map(|url| ("public_url", url)).collect();
     let config = wiring::configuration(common, arguments)?;
     let stripe = wiring::stripe(&config)?.ok_or(wiring::NO_STRIPE)?;
@@ -41,6 +48,25 @@ pub async fn run(common: &Common, command: StripeCommand) -> Result<ExitCode, St
     let portal = set_up_portal(&stripe, &catalog, configured, public_url, &run).await.map_err(said)?;
     tell_of_portal(&portal, configured);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn reconcile(common: &Common) -> Result<ExitCode, String> {
+    let config = wiring::configuration(common, Vec::new())?;
+    if config.stripe.is_none() {
+        return Err(wiring::NO_STRIPE.into());
+    }
+    let app = wiring::open(&config, false).await?;
+    let done = app::billing::reconcile_all(&app).await.map_err(|error| error.to_string());
+    app.database.close().await;
+    let done = done?;
+    println!("{} accounts were compared with Stripe.", done.compared);
+    for (account, found) in &done.found {
+        for sentence in found.repaired.iter().chain(&found.drift) {
+            println!("  {account}: {sentence}");
+        }
+    }
+    let drifts = done.found.iter().any(|(_, found)| found.drift.is_some());
+    Ok(if drifts { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn catalog(config: &Config) -> Result<Catalog, String> {

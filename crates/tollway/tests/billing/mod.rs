@@ -9,6 +9,7 @@ mod ending;
 mod failing;
 mod outages;
 mod overage;
+mod walks;
 mod webhooks;
 
 /// Plans of two ranks by month and by year, one with a trial, one that is agreed on, one that is not sold any more.

@@ -144,7 +144,8 @@ impl StandIn {
 
     /// What it tells of itself under `/sandbox`.
     pub async fn see(&self, path: &str) -> Value {
-        let answer = self.client.get(format!("{}/sandbox/{path}", self.url)).send().await.expect("the stand-in answers");
+        let answer =
+            self.client.get(format!("{}/sandbox/{path}", self.url)).send().await.expect("the stand-in answers");
         answer.json().await.expect("JSON")
     }
 

@@ -3,6 +3,7 @@
 //! A link alone changes nothing, since programs that read mails follow links too: it shows a form, and sending that does
 //! it. [`render`] writes pages, [`form`] reads what is sent.
 
+pub mod billing;
 pub mod checkout;
 pub mod confirm_email;
 mod confirmation;
@@ -23,7 +24,7 @@ use serde::Deserialize;
 use crate::WebState;
 use crate::extract::fields::Text;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 10] = [
     "/hand-off",
     "/invitation",
     "/verify-email",
@@ -32,6 +33,8 @@ const PAGES: [&str; 8] = [
     "/reset-password",
     "/checkout/done",
     "/checkout/canceled",
+    "/billing",
+    "/billing/portal",
 ];
 
 pub use render::finish;
@@ -45,6 +48,8 @@ pub fn routes() -> Router<Arc<WebState>> {
         .route("/confirm-email", get(confirm_email::show).post(confirm_email::send))
         .route("/forgot-password", get(forgot_password::show).post(forgot_password::send))
         .route("/reset-password", get(reset_password::show).post(reset_password::send))
+        .route("/billing", get(billing::show))
+        .route("/billing/portal", get(billing::portal))
         .route("/checkout/done", get(checkout::done))
         .route("/checkout/canceled", get(checkout::canceled))
         .route("/pages/style.css", get(render::style))

@@ -57,6 +57,25 @@ pub struct InvitationPage<'p> {
     pub failure: Option<String>,
 }
 
+/// What an account pays for.
+#[derive(Template)]
+#[template(path = "billing.html")]
+pub struct BillingPage<'p> {
+    pub product: &'p str,
+    pub plan: &'p str,
+    pub standing: String,
+    pub has_portal: bool,
+    pub invoices: Vec<BillingLine>,
+}
+
+pub struct BillingLine {
+    pub number: String,
+    pub date: String,
+    pub total: String,
+    pub status: String,
+    pub url: Option<String>,
+}
+
 /// It is done, and what to do next.
 #[derive(Template)]
 #[template(path = "done.html")]
@@ -115,6 +134,20 @@ mod tests {
             NewPasswordPage { product, token, min_length: 10, failure: failure() }.render(),
             ForgotPasswordPage { product, email: token, failure: None }.render(),
             DonePage { product, title, explanation }.render(),
+            BillingPage {
+                product,
+                plan: "<b>",
+                standing: "<b>".into(),
+                has_portal: true,
+                invoices: vec![BillingLine {
+                    number: "<b>".into(),
+                    date: "1 May 2026".into(),
+                    total: "15.00 USD".into(),
+                    status: "paid".into(),
+                    url: Some("https://invoice.example.com/?a=\"><script>".into()),
+                }],
+            }
+            .render(),
             InvitationPage {
                 product,
                 token,

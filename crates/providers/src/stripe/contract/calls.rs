@@ -233,6 +233,7 @@ async fn call_invoices(stripe: &Stripe) -> Result<(), StripeError> {
     stripe.preview_invoice(&preview).await?;
     let new = NewInvoice {
         customer: "cus_1".into(),
+        default_payment_method: some("pm_1"),
         subscription: some("sub_1"),
         currency: some("USD"),
         auto_advance: true,

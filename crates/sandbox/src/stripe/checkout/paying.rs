@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::cards::{self, Behaviour};
+use super::super::cards;
 use super::super::discounts;
 use super::super::fields::Fields;
 use super::super::invoices::preview;
@@ -12,6 +12,7 @@ use super::super::payment_intents::{self, Outcome, Owner, Purpose};
 use super::super::payment_methods;
 use super::super::periods::DAY;
 use super::super::refusal::Refusal;
+use super::super::setup_intents;
 use super::super::subscriptions::endpoints::one_time_line;
 use super::super::subscriptions::items::Wanted;
 use super::super::subscriptions::start::{self, FirstPayment, Start};
@@ -131,10 +132,8 @@ pub fn pay(
     let pending = json!({ "promotion_code": promotion, "method": method["id"], "email": email });
     work.set("checkout.session", id, json!({ "_pending": pending }));
     if due == 0 {
-        if let Some(Behaviour::Declined(decline)) =
-            (!method.is_null()).then(|| payment_methods::card_of(&method).behaviour)
-        {
-            return Err(decline.refusal());
+        if let Some(url) = set_up(work, &session, &method)? {
+            return Ok(Paid::RequiresAction { url });
         }
         return complete(work, id, None);
     }
@@ -147,6 +146,21 @@ pub fn pay(
             Err(payment_intents::refusal(work, &intent, outcome).expect("the attempt was declined").keeping_work())
         }
     }
+}
+
+/// Nothing is due today: the card is kept for later. Gives the address where its owner must confirm that, if so.
+fn set_up(work: &mut Work, session: &Value, method: &Value) -> Result<Option<String>, Refusal> {
+    if method.is_null() {
+        return Ok(None);
+    }
+    let intent = setup_intents::make(work, session.opt_text("customer"), Some(session.text("id")), "off_session");
+    let intent = setup_intents::attempt(work, intent.text("id"), method)?;
+    Ok((intent.text("status") == "requires_action").then(|| format!("{}/3ds/{}", work.public_url, intent.text("id"))))
+}
+
+/// The owner has confirmed that the card is kept: the session is complete.
+pub fn is_set_up(work: &mut Work, session: &str) -> Result<Paid, Refusal> {
+    complete(work, session, None)
 }
 
 fn check_open(work: &Work, session: &Value) -> Result<(), Refusal> {
@@ -214,7 +228,7 @@ fn complete(work: &mut Work, id: &str, intent: Option<&str>) -> Result<Paid, Ref
         let intent = work.set("payment_intent", intent, json!({ "customer": customer["id"] }));
         work.set("charge", intent.text("latest_charge"), json!({ "customer": customer["id"] }));
     }
-    if !method.is_null() && !buyer_id.is_empty() {
+    if !method.is_null() && !buyer_id.is_empty() && method["customer"].is_null() {
         payment_methods::give(work, method.text("id"), &buyer_id);
     }
     let mut fields = json!({

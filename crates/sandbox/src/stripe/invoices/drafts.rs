@@ -150,7 +150,7 @@ fn of_customer(customer: &Value) -> Value {
 
 /// Lines, discounts, tax, total, and what is due after the customer's balance.
 pub fn add_up(invoice: &mut Value, discounts: &[Value], customer: &Value) {
-    let is_taxed = invoice.is("automatic_tax.enabled");
+    let is_taxed = invoice.is("automatic_tax.enabled") && customer.opt_text("tax_exempt").unwrap_or("none") == "none";
     let mut lines = invoice["lines"]["data"].take();
     let lines_data = lines.as_array_mut().expect("an invoice has lines");
     let per_discount = discounts::spread(lines_data, discounts);

@@ -18,14 +18,19 @@ use super::{go_to, message, page, refused, sent};
 #[derive(Template)]
 #[template(path = "stripe/authentication.html")]
 struct Authentication {
-    amount: String,
+    question: String,
 }
 
 pub async fn show(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>) -> Response {
-    let found = stripe.work(by_a_person(), |work| work.find("payment_intent", &id, "payment_intent"));
+    let kind = if id.starts_with("seti_") { "setup_intent" } else { "payment_intent" };
+    let found = stripe.work(by_a_person(), |work| work.find(kind, &id, "intent"));
     match found {
         Ok(intent) if intent.text("status") == "requires_action" => {
-            page(StatusCode::OK, &Authentication { amount: readable(intent.whole("amount"), intent.text("currency")) })
+            let question = match kind {
+                "setup_intent" => "keep this card for later payments".to_owned(),
+                _ => format!("pay {}", readable(intent.whole("amount"), intent.text("currency"))),
+            };
+            page(StatusCode::OK, &Authentication { question })
         }
         Ok(_) => message(StatusCode::OK, "Nothing to confirm", "This payment does not wait for a confirmation."),
         Err(refusal) => refused(&refusal),

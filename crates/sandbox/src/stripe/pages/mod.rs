@@ -11,15 +11,18 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::cards::{CARDS, TestCard};
-use super::form;
+use super::control::by_a_person;
+use super::fields::Fields;
 use super::params::Params;
 use super::refusal::Refusal;
 use super::sandbox::Stripe;
+use super::{form, money, periods};
 
 /// A row of a table: what, more about it, how much.
 pub struct Row {
@@ -49,12 +52,25 @@ pub fn routes() -> Router<Arc<Stripe>> {
         .route("/invoice/{id}", get(invoice::show).post(invoice::send))
         .route("/invoice/{id}/pdf", get(invoice::pdf))
         .route("/3ds/{intent}", get(authentication::show).post(authentication::send))
+        .route("/receipt/{charge}", get(receipt))
         .route("/sandbox/style.css", get(style))
 }
 
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../templates/stripe/style.css"))
         .into_response()
+}
+
+/// `/receipt/{charge}`: that a charge was paid.
+async fn receipt(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>) -> Response {
+    match stripe.work(by_a_person(), |work| work.find("charge", &id, "charge")) {
+        Ok(charge) => {
+            let amount = money::readable(charge.whole("amount"), charge.text("currency"));
+            let text = format!("{amount}, {}, on {}.", charge.text("status"), periods::day(charge.whole("created")));
+            message(StatusCode::OK, "Receipt", &text)
+        }
+        Err(refusal) => refused(&refusal),
+    }
 }
 
 fn page(status: StatusCode, template: &impl Template) -> Response {

@@ -9,7 +9,7 @@ use super::super::invoices::{drafts, finalizing, lines, paying};
 use super::super::payment_intents::Owner;
 use super::super::state::Task;
 use super::super::work::Work;
-use super::{cancel, items, start};
+use super::{cancel, items, schedules, start};
 
 /// A renewal's invoice stays a draft for so long.
 const DRAFT_SECONDS: i64 = 3600;
@@ -36,7 +36,10 @@ pub fn end_period(work: &mut Work, id: &str) {
             _ => {}
         }
     }
-    renew(work, &subscription);
+    match schedules::enter_next_phase(work, &subscription) {
+        Some(changed) => renew(work, &subscription, changed),
+        None => renew(work, &subscription, work.known("subscription", id)),
+    }
 }
 
 fn has_method(work: &Work, subscription: &Value) -> bool {
@@ -53,13 +56,19 @@ fn pause(work: &mut Work, before: &Value) {
     work.tell("customer.subscription.paused", &after);
 }
 
-fn renew(work: &mut Work, before: &Value) {
+/// Begins the next period. `subscription` is what it is from then on.
+fn renew(work: &mut Work, before: &Value, mut subscription: Value) {
     let id = before.text("id");
+    if cancel::has_ended(&subscription) {
+        return;
+    }
     let usage = usage_lines(work, before);
-    let mut subscription = before.clone();
     let (_, end) = items::period(before);
-    let interval = items::interval(before);
-    let next = interval.next_boundary(before.whole("billing_cycle_anchor"), end);
+    let interval = items::interval(&subscription);
+    if interval != items::interval(before) {
+        subscription["billing_cycle_anchor"] = json!(end);
+    }
+    let next = interval.next_boundary(subscription.whole("billing_cycle_anchor"), end);
     let old_period = items::period(before);
     items::set_period(&mut subscription, (end, next));
     items::forget_debits(&mut subscription);
@@ -151,12 +160,13 @@ pub fn finalize_due(work: &mut Work, id: &str) {
             );
             return;
         }
-        "void" | "mark_uncollectible" => {
-            finalizing::finalize(work, id, None);
-            if subscription.text("pause_collection.behavior") == "void" {
-                paying::close(work, id, "void", "invoice.voided");
-            } else {
-                paying::close(work, id, "uncollectible", "invoice.marked_uncollectible");
+        behavior @ ("void" | "mark_uncollectible") => {
+            let is_void = behavior == "void";
+            if finalizing::finalize(work, id, None).text("status") == "open" {
+                match is_void {
+                    true => paying::close(work, id, "void", "invoice.voided"),
+                    false => paying::close(work, id, "uncollectible", "invoice.marked_uncollectible"),
+                };
             }
             return;
         }

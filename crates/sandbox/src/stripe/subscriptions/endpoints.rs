@@ -179,10 +179,10 @@ pub fn resume(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     if before.text("status") != "paused" {
         return Err(Refusal::invalid("The subscription is not paused."));
     }
-    params.one_of("billing_cycle_anchor", &["now", "unchanged"])?;
+    params.one_of("billing_cycle_anchor.type", &["now", "unchanged"])?;
     let mut after = before.clone();
     let interval = items::interval(&after);
-    let anchor = match params.text("billing_cycle_anchor") {
+    let anchor = match params.text("billing_cycle_anchor.type") {
         Some("unchanged") => after.whole("billing_cycle_anchor"),
         _ => work.now,
     };

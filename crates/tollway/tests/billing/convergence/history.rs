@@ -12,7 +12,14 @@ const PLANS: [(&str, &str); 5] =
     [("basic", "monthly"), ("basic", "annual"), ("pro", "monthly"), ("pro", "annual"), ("tried", "monthly")];
 /// Works mostly; is declined; must be confirmed by its owner; pays a day later, or not.
 const CARDS: [&str; 8] = [
-    GOOD_CARD, GOOD_CARD, GOOD_CARD, GOOD_CARD, "4000000000000002", "4000002760003184", "000123456789", "000111111116",
+    GOOD_CARD,
+    GOOD_CARD,
+    GOOD_CARD,
+    GOOD_CARD,
+    "4000000000000002",
+    "4000002760003184",
+    "000123456789",
+    "000111111116",
 ];
 
 /// Where histories play.
@@ -44,9 +51,7 @@ impl Prices {
 
 fn id_of(all: &[Value], plan: &str, interval: &str) -> String {
     let unit = if interval == "annual" { "year" } else { "month" };
-    let is_it = |price: &&Value| {
-        price["metadata"]["tollway_plan"] == plan && price["recurring"]["interval"] == unit
-    };
+    let is_it = |price: &&Value| price["metadata"]["tollway_plan"] == plan && price["recurring"]["interval"] == unit;
     let found = all.iter().find(is_it).unwrap_or_else(|| panic!("a price of {plan}, {interval}, in {all:?}"));
     found["id"].as_str().expect("an id").to_owned()
 }
@@ -154,7 +159,8 @@ impl Customer {
             return;
         }
         let method = if self.random.chance(80) { "pm_card_visa" } else { "pm_card_chargeDeclined" };
-        let paid = town.stand_in.post(&format!("payment_intents/{intent}/confirm"), &[("payment_method", method)]).await;
+        let paid =
+            town.stand_in.post(&format!("payment_intents/{intent}/confirm"), &[("payment_method", method)]).await;
         self.note(town, format!("confirmed with {method}: {}", paid["status"]));
     }
 

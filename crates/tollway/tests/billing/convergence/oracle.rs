@@ -102,7 +102,8 @@ fn compare_subscription(prices: &Prices, seen: &AtStripe, told: &Value, wrong: &
     expect("the status", &told["status"], subscription["status"].clone());
     let billing = &told["billing"];
     expect("the subscription", &billing["subscription"], subscription["id"].clone());
-    let interval = prices.plan_of(item["price"]["id"].as_str().unwrap_or_default()).map(|(_, interval)| interval.clone());
+    let interval =
+        prices.plan_of(item["price"]["id"].as_str().unwrap_or_default()).map(|(_, interval)| interval.clone());
     expect("the interval", &told["interval"], json!(interval));
     let time = |told: &Value| if told.is_null() { Value::Null } else { json!(seconds(told)) };
     expect("the period's start", &time(&billing["period"]["start"]), item["current_period_start"].clone());
@@ -130,7 +131,8 @@ fn plan(prices: &Prices, seen: &AtStripe, subscription: &Value) -> Option<String
         _ => return None,
     };
     let paid = own.iter().filter(|invoice| invoice["status"] == "paid");
-    let lines: Vec<&Value> = paid.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten()).collect();
+    let lines: Vec<&Value> =
+        paid.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten()).collect();
     let lines = lines.into_iter().filter(|line| line["amount"].as_i64().is_some_and(|amount| amount >= 0));
     let lines: Vec<&Value> = lines.collect();
     let ends_by_pause = match subscription["pause_collection"]["behavior"].as_str() {
@@ -154,11 +156,13 @@ fn plan(prices: &Prices, seen: &AtStripe, subscription: &Value) -> Option<String
         };
         // What was billed and is owed counts as well, but for a change that waits for its payment.
         let is_in_force = |invoice: &&&Value| {
-            invoice["status"] == "paid" || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
+            invoice["status"] == "paid"
+                || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
         };
         let billed = own.iter().filter(is_in_force);
         let lines = billed.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten());
-        let lines: Vec<&Value> = lines.filter(|line| line["amount"].as_i64().is_some_and(|amount| amount >= 0)).collect();
+        let lines: Vec<&Value> =
+            lines.filter(|line| line["amount"].as_i64().is_some_and(|amount| amount >= 0)).collect();
         let billed = lines.iter().filter(covers).filter_map(|line| named(&line["pricing"]["price_details"]["price"]));
         if let Some(billed) = billed.last() {
             return Some(billed);
@@ -185,7 +189,10 @@ fn compare_invoices(seen: &AtStripe, told: &[Value], wrong: &mut Vec<String>) {
     let id = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let here = told.iter().map(|invoice| {
         let facts = json!([
-            invoice["status"], minor(&invoice["total"]), minor(&invoice["amount_due"]), minor(&invoice["amount_paid"])
+            invoice["status"],
+            minor(&invoice["total"]),
+            minor(&invoice["amount_due"]),
+            minor(&invoice["amount_paid"])
         ]);
         (id(&invoice["stripe_id"]), facts)
     });
@@ -204,7 +211,8 @@ fn compare_payments(seen: &AtStripe, told: &[Value], wrong: &mut Vec<String>) {
     });
     // What was begun on a page and never paid for belongs to nothing.
     let known: BTreeSet<String> = told.iter().map(|payment| id(&payment["stripe_id"])).collect();
-    let intents = seen.intents.iter().filter(|intent| intent["status"] == "succeeded" || known.contains(&id(&intent["id"])));
+    let intents =
+        seen.intents.iter().filter(|intent| intent["status"] == "succeeded" || known.contains(&id(&intent["id"])));
     let there = intents.map(|intent| {
         let charge = seen.charges.iter().find(|charge| charge["id"] == intent["latest_charge"]);
         let refunded = charge.and_then(|charge| charge["amount_refunded"].as_i64()).unwrap_or(0);
@@ -236,7 +244,8 @@ fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>
             let (start, end) = (item["period"]["start"].as_i64(), item["period"]["end"].as_i64());
             start.is_some_and(|start| start <= first) && end.is_some_and(|end| end >= first)
         };
-        let charged: i64 = charges.iter().filter(|(_, item)| within(item)).filter_map(|(_, item)| item["amount"].as_i64()).sum();
+        let charged: i64 =
+            charges.iter().filter(|(_, item)| within(item)).filter_map(|(_, item)| item["amount"].as_i64()).sum();
         charged_in_all += charged;
         let right = price_of(most);
         // Odd halves of a cent are rounded to even.
@@ -257,7 +266,8 @@ fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>
 fn is_quiet(seen: &AtStripe, customer: &Customer, first: i64, end: i64) -> bool {
     let runs_through = seen.subscriptions.iter().any(|subscription| {
         let created = subscription["created"].as_i64().is_some_and(|created| created <= first);
-        created && (subscription["ended_at"].is_null() || subscription["ended_at"].as_i64() > Some(end + CHARGED_WITHIN))
+        created
+            && (subscription["ended_at"].is_null() || subscription["ended_at"].as_i64() > Some(end + CHARGED_WITHIN))
     });
     let is_left_alone = !customer.touched.iter().any(|at| (first - 1..=end + CHARGED_WITHIN).contains(at));
     runs_through && is_left_alone && end + CHARGED_WITHIN < seen.now && end + 60 * DAY > seen.now
