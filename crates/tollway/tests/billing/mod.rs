@@ -3,9 +3,11 @@
 mod buying;
 mod changes;
 mod convergence;
+mod crashes;
 mod credits;
 mod ending;
 mod failing;
+mod outages;
 mod overage;
 mod walks;
 mod webhooks;
