@@ -59,11 +59,7 @@ async fn to_bill(app: &App, account: AccountId) -> Result<Option<ToBill>, AppErr
 
 /// What was made when its answer was lost. The name of the call does not tell: Stripe forgets it after a day, and another
 /// invoice than the one of then, which is finalized by now, is another call.
-async fn made_before(
-    stripe: &Stripe,
-    customer: &str,
-    charge: &OverageCharge,
-) -> Result<Option<InvoiceItem>, AppError> {
+async fn made_before(stripe: &Stripe, customer: &str, charge: &OverageCharge) -> Result<Option<InvoiceItem>, AppError> {
     let items = stripe.invoice_items_of(InvoiceItemsOf::Customer(customer)).await?;
     Ok(items.into_iter().find(|item| is_of(&item.metadata, charge)))
 }
@@ -90,11 +86,8 @@ async fn bill(
         let item = item(to_bill, charge, None, Some(billed.id.clone()));
         return Ok(stripe.create_invoice_item(&item, &name(charge)).await?);
     }
-    // A page of Stripe's keeps the card with the subscription, and an invoice of its own has none.
-    let default_payment_method = stripe.get_subscription(&billed.id).await?.default_payment_method;
     let invoice = NewInvoice {
         customer: to_bill.customer.clone(),
-        default_payment_method,
         currency: Some(charge.currency.clone()),
         // The card of the subscription, which need not be the customer's for everything.
         default_payment_method: stripe.get_subscription(&billed.id).await?.default_payment_method,
