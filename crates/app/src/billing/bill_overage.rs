@@ -96,8 +96,6 @@ async fn bill(
         customer: to_bill.customer.clone(),
         default_payment_method,
         currency: Some(charge.currency.clone()),
-        // The card of the subscription, which need not be the customer's for everything.
-        default_payment_method: stripe.get_subscription(&billed.id).await?.default_payment_method,
         metadata: metadata(charge),
         ..NewInvoice::default()
     };

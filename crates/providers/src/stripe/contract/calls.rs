@@ -237,7 +237,6 @@ async fn call_invoices(stripe: &Stripe) -> Result<(), StripeError> {
         subscription: some("sub_1"),
         currency: some("USD"),
         auto_advance: true,
-        default_payment_method: some("pm_1"),
         description: some("Usage"),
         with_pending_items: true,
         automatic_tax: true,
