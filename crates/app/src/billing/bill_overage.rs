@@ -89,8 +89,6 @@ async fn bill(
     let invoice = NewInvoice {
         customer: to_bill.customer.clone(),
         currency: Some(charge.currency.clone()),
-        // The card of the subscription, which need not be the customer's for everything.
-        default_payment_method: stripe.get_subscription(&billed.id).await?.default_payment_method,
         metadata: metadata(charge),
         ..NewInvoice::default()
     };

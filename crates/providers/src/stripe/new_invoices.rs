@@ -14,8 +14,6 @@ pub struct NewInvoice {
     pub currency: Option<String>,
     /// Stripe finalizes and collects it by itself.
     pub auto_advance: bool,
-    /// `None`: the customer's.
-    pub default_payment_method: Option<String>,
     pub description: Option<String>,
     /// Takes up the customer's waiting items; otherwise it starts empty.
     pub with_pending_items: bool,
@@ -49,7 +47,6 @@ impl NewInvoice {
             .maybe("subscription", self.subscription.as_deref())
             .maybe("currency", self.currency.as_ref().map(|currency| currency.to_ascii_lowercase()))
             .put("auto_advance", self.auto_advance)
-            .maybe("default_payment_method", self.default_payment_method.as_deref())
             .maybe("description", self.description.as_deref())
             .put("pending_invoice_items_behavior", if self.with_pending_items { "include" } else { "exclude" })
             .flag("automatic_tax[enabled]", self.automatic_tax)

@@ -71,6 +71,7 @@ async fn tell_one(engine: &Engine, seed: u64, customers: usize) {
     for round in 0..ROUNDS {
         let travel = travel(&mut random);
         stand_in.steer("webhooks", travel).await;
+        let begun = std::time::Instant::now();
         let percent = if round == 0 { 100 } else { BUSY_PERCENT };
         customers = stream::iter(customers)
             .map(async |mut customer| {
@@ -82,6 +83,7 @@ async fn tell_one(engine: &Engine, seed: u64, customers: usize) {
             .buffered(AT_ONCE)
             .collect()
             .await;
+        let acted = begun.elapsed();
         if random.chance(50) {
             stand_in.steer("webhooks/release", json!({})).await;
         }
@@ -90,9 +92,13 @@ async fn tell_one(engine: &Engine, seed: u64, customers: usize) {
         if random.chance(50) {
             Shop::at(&server, &stand_in).settled().await;
         }
+        println!("round {round}: {acted:?} {:?} {}", begun.elapsed(), stand_in.see("counts").await);
     }
+    let begun = std::time::Instant::now();
     settle(&town, &mut random).await;
+    println!("settled {:?}", begun.elapsed());
     oracle::judge(&town, &customers).await;
+    println!("judged {:?}, asked {}", begun.elapsed(), stand_in.see("requests").await["requests"].as_array().map_or(0, Vec::len));
     drop(server);
     let _ = std::fs::remove_dir_all(folder);
 }
