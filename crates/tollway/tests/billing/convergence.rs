@@ -98,7 +98,11 @@ async fn tell_one(engine: &Engine, seed: u64, customers: usize) {
     settle(&town, &mut random).await;
     println!("settled {:?}", begun.elapsed());
     oracle::judge(&town, &customers).await;
-    println!("judged {:?}, asked {}", begun.elapsed(), stand_in.see("requests").await["requests"].as_array().map_or(0, Vec::len));
+    println!(
+        "judged {:?}, asked {}",
+        begun.elapsed(),
+        stand_in.see("requests").await["requests"].as_array().map_or(0, Vec::len)
+    );
     drop(server);
     let _ = std::fs::remove_dir_all(folder);
 }
