@@ -59,11 +59,7 @@ async fn to_bill(app: &App, account: AccountId) -> Result<Option<ToBill>, AppErr
 
 /// What was made when its answer was lost. The name of the call does not tell: Stripe forgets it after a day, and another
 /// invoice than the one of then, which is finalized by now, is another call.
-async fn made_before(
-    stripe: &Stripe,
-    customer: &str,
-    charge: &OverageCharge,
-) -> Result<Option<InvoiceItem>, AppError> {
+async fn made_before(stripe: &Stripe, customer: &str, charge: &OverageCharge) -> Result<Option<InvoiceItem>, AppError> {
     let items = stripe.invoice_items_of(InvoiceItemsOf::Customer(customer)).await?;
     Ok(items.into_iter().find(|item| is_of(&item.metadata, charge)))
 }

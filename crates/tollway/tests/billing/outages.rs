@@ -101,7 +101,10 @@ async fn while_stripe_fails_for_hours_events_are_kept_and_applied_once_when_it_i
         shop.settled().await;
         assert_eq!(shop.story("bob").await, ["created", "activated", "paid"]);
         let counts = stand_in.see("counts").await;
-        assert_eq!((&counts["customers"], &counts["subscriptions"], &counts["charges_succeeded"]), (&json!(2), &json!(2), &json!(2)));
+        assert_eq!(
+            (&counts["customers"], &counts["subscriptions"], &counts["charges_succeeded"]),
+            (&json!(2), &json!(2), &json!(2))
+        );
         nothing_was_done_twice(stand_in).await;
         shop.checkout("eve", "basic", "monthly").await.expect(201);
     })
@@ -166,7 +169,8 @@ async fn an_account_that_cannot_be_compared_keeps_no_other_from_it() {
         stand_in.steer("faults", json!({ "path": path, "times": 1_000, "status": 400 })).await;
         let found = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
         assert_eq!(found["compared"], 3, "{found}");
-        let drifts: Vec<&Value> = found["found"].as_array().unwrap().iter().filter(|one| one["drift"].is_string()).collect();
+        let drifts: Vec<&Value> =
+            found["found"].as_array().unwrap().iter().filter(|one| one["drift"].is_string()).collect();
         assert_eq!(drifts.len(), 1, "{found}");
         for (id, plan) in [("ada", "basic"), ("bob", "free"), ("eve", "free")] {
             assert_eq!(shop.subscription(id).await["plan"], plan, "{id}");
@@ -274,7 +278,8 @@ async fn events_in_the_shape_of_an_old_version_lead_to_the_same() {
         shop.settled().await;
         let payments = shop.payments("ada").await;
         let shown = |paid: &Value, name: &str| paid[name].as_str().unwrap_or_default().to_owned();
-        let facts = payments.iter().map(|paid| ["amount", "refunded", "status"].map(|name| shown(paid, name)).join(" "));
+        let facts =
+            payments.iter().map(|paid| ["amount", "refunded", "status"].map(|name| shown(paid, name)).join(" "));
         let mut facts: Vec<String> = facts.collect();
         facts.sort();
         assert_eq!(facts, ["10.00 0.00 succeeded", "20.00 0.00 succeeded", "30.00 7.00 succeeded"]);

@@ -38,7 +38,9 @@ impl Flow {
         customer.account().await;
         match self {
             Flow::Checkout | Flow::Form | Flow::Portal | Flow::Credits => {}
-            Flow::ChangeNow | Flow::CancelNow | Flow::CancelLater => buy(server, stand_in, id, ("basic", "monthly")).await,
+            Flow::ChangeNow | Flow::CancelNow | Flow::CancelLater => {
+                buy(server, stand_in, id, ("basic", "monthly")).await
+            }
             Flow::ChangeLater => buy(server, stand_in, id, ("pro", "monthly")).await,
             Flow::Resume => {
                 buy(server, stand_in, id, ("basic", "monthly")).await;
@@ -119,8 +121,10 @@ impl Flow {
         assert_eq!(seen.running.len(), usize::from(plan != "free"), "{id}: {:#?}", seen.running);
         match self {
             Flow::Credits => {
-                let credits = server.get(&format!("/api/v1/accounts/{}/credits", seen.account)).await.expect(200).json();
-                let granted: Vec<&Value> = credits["data"].as_array().into_iter().flatten().map(|one| &one["granted"]).collect();
+                let credits =
+                    server.get(&format!("/api/v1/accounts/{}/credits", seen.account)).await.expect(200).json();
+                let granted: Vec<&Value> =
+                    credits["data"].as_array().into_iter().flatten().map(|one| &one["granted"]).collect();
                 assert_eq!(granted, [&json!(500)], "{id}");
             }
             Flow::Form => assert_eq!(seen.subscriptions, 1, "{id}"),
@@ -154,7 +158,8 @@ impl Seen {
         let customer = own[0]["id"].as_str().expect("an id");
         let list = async |path: &str| stand_in.all(&format!("{path}customer={customer}")).await;
         let subscriptions = list("subscriptions?status=all&").await;
-        let is_running = |one: &&Value| ["active", "trialing", "past_due"].contains(&one["status"].as_str().unwrap_or(""));
+        let is_running =
+            |one: &&Value| ["active", "trialing", "past_due"].contains(&one["status"].as_str().unwrap_or(""));
         let mut charges: Vec<i64> = list("charges?")
             .await
             .iter()
