@@ -127,7 +127,7 @@ pub(super) fn apply_stripe_payment(
         teller.history(tx, &happened("disputed", format!("disputed:{id}")))?;
     }
     let must_act = payment.status == "requires_action" && invoice.is_some_and(|invoice| invoice.status == "open");
-    if must_act && !former.as_ref().is_some_and(|former| former.status == "requires_action") {
+    if must_act && former.as_ref().is_none_or(|former| former.status != "requires_action") {
         let mail = Mail::PaymentActionRequired {
             account_name: teller.account.name.clone(),
             amount: teller.money(payment.amount, &payment.currency),

@@ -74,6 +74,8 @@ pub enum AfterRetries {
 pub struct State {
     seed: String,
     made: u64,
+    /// Where the stand-in was reached; addresses of pages begin with it.
+    pub public_url: String,
     /// How far the clock is ahead of the real one.
     pub offset_seconds: i64,
     pub after_retries: AfterRetries,
