@@ -86,8 +86,11 @@ async fn bill(
         let item = item(to_bill, charge, None, Some(billed.id.clone()));
         return Ok(stripe.create_invoice_item(&item, &name(charge)).await?);
     }
+    // A page of Stripe's keeps the card with the subscription, and an invoice of its own has none.
+    let default_payment_method = stripe.get_subscription(&billed.id).await?.default_payment_method;
     let invoice = NewInvoice {
         customer: to_bill.customer.clone(),
+        default_payment_method,
         currency: Some(charge.currency.clone()),
         metadata: metadata(charge),
         ..NewInvoice::default()

@@ -9,6 +9,8 @@ use super::{BillingCycleAnchor, Metadata, ProrationBehavior, TrialEnd};
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NewInvoice {
     pub customer: String,
+    /// What it is charged to. `None`: the customer's default.
+    pub default_payment_method: Option<String>,
     /// Then only items of this subscription are put on it.
     pub subscription: Option<String>,
     pub currency: Option<String>,
@@ -44,6 +46,7 @@ impl NewInvoice {
     pub(super) fn form(&self) -> Form {
         Form::new()
             .put("customer", &self.customer)
+            .maybe("default_payment_method", self.default_payment_method.as_deref())
             .maybe("subscription", self.subscription.as_deref())
             .maybe("currency", self.currency.as_ref().map(|currency| currency.to_ascii_lowercase()))
             .put("auto_advance", self.auto_advance)
