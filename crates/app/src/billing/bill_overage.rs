@@ -2,7 +2,9 @@
 
 use domain::ids::AccountId;
 use domain::time::Timestamp;
-use providers::stripe::{InvoiceItemAmount, InvoiceItemsOf, Metadata, NewInvoice, NewInvoiceItem, Stripe, StripeError};
+use providers::stripe::{
+    InvoiceItem, InvoiceItemAmount, InvoiceItemsOf, Metadata, NewInvoice, NewInvoiceItem, Stripe, StripeError,
+};
 use storage::Tx;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::overage_charges::{self, OverageCharge};
@@ -30,7 +32,8 @@ pub(super) async fn bill_overage(app: &App, account: AccountId) -> Result<(), Ap
             Some(made) => made,
             None => bill(stripe, &to_bill, charge, billed).await?,
         };
-        let charge = charge.clone();
+        collect_own(stripe, charge, &made).await?;
+        let (charge, made) = (charge.clone(), made.id);
         let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(overage_charges::settle(tx, &charge, &made)?) };
         app.database.write("settle_overage", write).await?;
     }
@@ -56,10 +59,9 @@ async fn to_bill(app: &App, account: AccountId) -> Result<Option<ToBill>, AppErr
 
 /// What was made when its answer was lost. The name of the call does not tell: Stripe forgets it after a day, and another
 /// invoice than the one of then, which is finalized by now, is another call.
-async fn made_before(stripe: &Stripe, customer: &str, charge: &OverageCharge) -> Result<Option<String>, AppError> {
+async fn made_before(stripe: &Stripe, customer: &str, charge: &OverageCharge) -> Result<Option<InvoiceItem>, AppError> {
     let items = stripe.invoice_items_of(InvoiceItemsOf::Customer(customer)).await?;
-    let name = name(charge);
-    Ok(items.into_iter().find(|item| item.metadata.get(OVERAGE) == Some(&name)).map(|item| item.id))
+    Ok(items.into_iter().find(|item| is_of(&item.metadata, charge)))
 }
 
 async fn bill(
@@ -67,7 +69,7 @@ async fn bill(
     to_bill: &ToBill,
     charge: &OverageCharge,
     billed: &BilledSubscription,
-) -> Result<String, AppError> {
+) -> Result<InvoiceItem, AppError> {
     let closing = to_bill
         .drafts
         .iter()
@@ -77,12 +79,12 @@ async fn bill(
         match stripe.create_invoice_item(&item, &format!("{}:draft", name(charge))).await {
             // It was finalized meanwhile; the next invoice takes it.
             Err(StripeError::Invalid { .. }) => {}
-            made => return Ok(made?.id),
+            made => return Ok(made?),
         }
     }
     if is_billed_soon(billed) {
         let item = item(to_bill, charge, None, Some(billed.id.clone()));
-        return Ok(stripe.create_invoice_item(&item, &name(charge)).await?.id);
+        return Ok(stripe.create_invoice_item(&item, &name(charge)).await?);
     }
     // A page of Stripe's keeps the card with the subscription, and an invoice of its own has none.
     let default_payment_method = stripe.get_subscription(&billed.id).await?.default_payment_method;
@@ -90,17 +92,25 @@ async fn bill(
         customer: to_bill.customer.clone(),
         default_payment_method,
         currency: Some(charge.currency.clone()),
-        auto_advance: true,
         metadata: metadata(charge),
         ..NewInvoice::default()
     };
     let invoice = stripe.create_invoice(&invoice, &format!("{}:invoice", name(charge))).await?;
     let item = item(to_bill, charge, Some(invoice.id.clone()), None);
-    let made = stripe.create_invoice_item(&item, &format!("{}:own", name(charge))).await?;
-    stripe.finalize_invoice(&invoice.id, true, &format!("{}:finalize", name(charge))).await?;
-    match stripe.pay_invoice(&invoice.id, &format!("{}:pay", name(charge))).await {
+    Ok(stripe.create_invoice_item(&item, &format!("{}:own", name(charge))).await?)
+}
+
+/// Asks for the money at once where the charge has an invoice of its own, and nobody has asked yet.
+async fn collect_own(stripe: &Stripe, charge: &OverageCharge, made: &InvoiceItem) -> Result<(), AppError> {
+    let Some(id) = &made.invoice else { return Ok(()) };
+    let invoice = stripe.get_invoice(id).await?;
+    if invoice.status.as_deref() != Some("draft") || !is_of(&invoice.metadata, charge) {
+        return Ok(());
+    }
+    stripe.finalize_invoice(id, true, &format!("{}:finalize", name(charge))).await?;
+    match stripe.pay_invoice(id, &format!("{}:pay", name(charge))).await {
         // It is owed then, and Stripe goes on asking for it; or it was paid by itself already.
-        Ok(_) | Err(StripeError::Declined { .. } | StripeError::Invalid { .. }) => Ok(made.id),
+        Ok(_) | Err(StripeError::Declined { .. } | StripeError::Invalid { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -124,6 +134,10 @@ fn item(
 
 fn metadata(charge: &OverageCharge) -> Metadata {
     [(OVERAGE.to_owned(), name(charge))].into()
+}
+
+fn is_of(metadata: &Metadata, charge: &OverageCharge) -> bool {
+    metadata.get(OVERAGE) == Some(&name(charge))
 }
 
 /// The same for the same part of the same window, for ever.

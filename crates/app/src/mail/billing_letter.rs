@@ -46,6 +46,13 @@ pub(super) fn words(mail: &Mail, product: &str) -> Letter {
                 .see("See your billing", billing_link)
                 .then("If you do not want to go on, cancel the plan there before.")
         }
+        ending => words_of_ends(ending, product),
+    }
+}
+
+/// Of the mails about what ends, and of receipts.
+fn words_of_ends(mail: &Mail, product: &str) -> Letter {
+    match mail {
         Mail::SubscriptionCanceled { account_name, plan, until, billing_link } => {
             let (account, plan) = (name_of(account_name), name_of(plan));
             Letter::to("", format!("The plan {plan} at {product} is canceled"))

@@ -1,3 +1,5 @@
+//! Which plan an account is on, by what is paid and what was given.
+
 use super::*;
 
 const GRACE_DAYS: u32 = 7;

@@ -82,7 +82,8 @@ pub fn create_code(work: &mut Work, request: &Request) -> Result<Value, Refusal>
     let coupon = work.find("coupon", params.required("promotion.coupon")?, "promotion[coupon]")?;
     let id = work.id("promo");
     let code = params.text("code").map(str::to_owned).unwrap_or_else(|| id[id.len() - 8..].to_uppercase());
-    if find_code(work, &code).is_some() {
+    let is_taken = |other: &Value| other.is("active") && other.text("code").eq_ignore_ascii_case(&code);
+    if work.state.all("promotion_code").any(is_taken) {
         let message = format!("An active promotion code with `code: {code}` already exists.");
         return Err(Refusal::invalid(message).param("code"));
     }
@@ -139,7 +140,11 @@ pub fn find_code(work: &Work, code: &str) -> Option<Value> {
             && promotion.opt_whole("expires_at").is_none_or(|expiry| expiry > work.now)
             && promotion.opt_whole("max_redemptions").is_none_or(|most| promotion.whole("times_redeemed") < most)
     };
-    work.state.all("promotion_code").find(fits).cloned()
+    let found = work.state.all("promotion_code").find(fits)?;
+    let coupon = work.get("coupon", found.text("promotion.coupon"))?;
+    let is_valid = coupon.opt_whole("redeem_by").is_none_or(|end| end > work.now)
+        && coupon.opt_whole("max_redemptions").is_none_or(|most| coupon.whole("times_redeemed") < most);
+    is_valid.then(|| found.clone())
 }
 
 /// Discounts of a list such as `discounts[0][coupon]`.

@@ -70,8 +70,8 @@ pub const SUBSCRIPTION_CREATE: &str = "add_invoice_items(!discountable !discount
     !default_tax_rates description discounts(coupon discount promotion_code) expand !invoice_settings(*) \
     items(!billing_thresholds(*) !current_trial(*) !discounts(*) metadata(*) !plan price price_data(currency product \
     recurring(interval interval_count) tax_behavior unit_amount unit_amount_decimal) quantity !tax_rates) metadata(*) \
-    off_session !on_behalf_of payment_behavior payment_settings(!payment_method_options(*) \
-    !payment_method_types save_default_payment_method) !pending_invoice_item_interval(*) proration_behavior \
+    off_session !on_behalf_of payment_behavior payment_settings(!payment_method_options(*) !payment_method_types \
+    save_default_payment_method) !pending_invoice_item_interval(*) proration_behavior \
     !transfer_data(*) trial_end !trial_from_plan trial_period_days \
     trial_settings(end_behavior(!billing_cycle_anchor missing_payment_method))";
 pub const SUBSCRIPTION_UPDATE: &str = "!add_invoice_items(*) !application_fee_percent automatic_tax(enabled !liability(*)) \
@@ -81,7 +81,8 @@ pub const SUBSCRIPTION_UPDATE: &str = "!add_invoice_items(*) !application_fee_pe
     items(!billing_thresholds(*) !clear_usage !current_trial(*) deleted !discounts(*) id metadata(*) !plan price \
     price_data(currency product recurring(interval interval_count) tax_behavior unit_amount unit_amount_decimal) quantity \
     !tax_rates) metadata(*) off_session !on_behalf_of pause_collection(behavior resumes_at) payment_behavior \
-    !payment_settings(*) !pending_invoice_item_interval(*) proration_behavior proration_date !transfer_data(*) trial_end \
+    payment_settings(!payment_method_options(*) !payment_method_types save_default_payment_method) \
+    !pending_invoice_item_interval(*) proration_behavior proration_date !transfer_data(*) trial_end \
     !trial_from_plan trial_settings(end_behavior(!billing_cycle_anchor missing_payment_method))";
 pub const SUBSCRIPTION_LIST: &str = "!automatic_tax(*) collection_method created(= gt gte lt lte) \
     current_period_end(= gt gte lt lte) current_period_start(= gt gte lt lte) customer !customer_account ending_before expand \

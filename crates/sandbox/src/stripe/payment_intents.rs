@@ -155,23 +155,9 @@ pub fn succeed(work: &mut Work, intent: &str, method: &Value) -> Outcome {
             "last_payment_error": null, "next_action": null, "processing": null,
         }),
     );
-    save_method(work, &intent, method);
     work.tell("charge.succeeded", &charge);
     work.tell("payment_intent.succeeded", &intent);
     Outcome::Succeeded
-}
-
-/// A subscription that was made so keeps what its invoice was paid with for the next ones.
-fn save_method(work: &mut Work, intent: &Value, method: &Value) {
-    let invoice = intent.opt_text("_invoice").and_then(|id| work.get("invoice", id));
-    let subscription = invoice.and_then(|invoice| invoice.opt_text("parent.subscription_details.subscription"));
-    let subscription = subscription.and_then(|id| work.get("subscription", id)).cloned();
-    if let Some(subscription) = subscription
-        && subscription.text("payment_settings.save_default_payment_method") == "on_subscription"
-    {
-        let fields = json!({ "default_payment_method": method["id"] });
-        work.set("subscription", subscription.text("id"), fields);
-    }
 }
 
 pub fn decline_with(work: &mut Work, intent: &str, method: &Value, decline: Decline) -> Outcome {

@@ -1,7 +1,7 @@
 //! The running stand-in: its state behind one lock, its clock, its file.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -61,15 +61,12 @@ impl Stripe {
                 "The Stripe sandbox takes test keys alone: the key must begin with sk_test_ or rk_test_.".to_owned()
             );
         }
+        let public_url = public_url.trim_end_matches('/').to_owned();
         let mut state = match &options.state_file {
-            Some(file) if file.exists() => {
-                let text =
-                    std::fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-                let read = serde_json::from_slice(&text);
-                read.map_err(|error| format!("{} is not a state of the Stripe sandbox: {error}", file.display()))?
-            }
+            Some(file) if file.exists() => load(file, &public_url)?,
             _ => State::new(format!("{}:{}", clock::real_ms(), std::process::id())),
         };
+        state.public_url.clone_from(&public_url);
         if let Some((url, secret)) = &options.webhook {
             if !url.starts_with("http://") {
                 return Err(format!("The Stripe sandbox delivers webhooks over plain http:// alone, not to {url}."));
@@ -80,7 +77,7 @@ impl Stripe {
             state: Mutex::new(state),
             state_file: options.state_file,
             secret_key: options.secret_key,
-            public_url: public_url.trim_end_matches('/').to_owned(),
+            public_url,
             faults: Mutex::default(),
             travel: Mutex::default(),
             asked: Mutex::default(),
@@ -175,6 +172,20 @@ impl Stripe {
         written.map_err(|error| format!("The state of the Stripe sandbox cannot be written: {error}"))?;
         *saved = version;
         Ok(())
+    }
+}
+
+/// Reads a state. Where the stand-in is reached elsewhere now, the addresses of its pages follow.
+fn load(file: &Path, public_url: &str) -> Result<State, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let read = |text: &str| -> Result<State, String> {
+        serde_json::from_str(text)
+            .map_err(|error| format!("{} is not a state of the Stripe sandbox: {error}", file.display()))
+    };
+    let state = read(&text)?;
+    match state.public_url.is_empty() || state.public_url == public_url {
+        true => Ok(state),
+        false => read(&text.replace(&format!("{}/", state.public_url), &format!("{public_url}/"))),
     }
 }
 

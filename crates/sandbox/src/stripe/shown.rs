@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::state::State;
 
 const DEEPEST_EXPANSION: usize = 4;
+const MOST_LINES_SHOWN: usize = 10;
 
 /// The object as this version of the API shows it, with what was asked to be expanded.
 pub fn show(state: &State, mut object: Value, expand: &[String], api_version: &str) -> Result<Value, Refusal> {
@@ -30,15 +31,27 @@ pub fn show(state: &State, mut object: Value, expand: &[String], api_version: &s
     Ok(object)
 }
 
-/// The object without what is never shown.
+/// The object without what is never shown, and with the first lines of long invoices alone.
 pub fn hide_own_fields(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|key, _| !key.starts_with('_'));
+            if map.get("object").is_some_and(|object| object == "invoice") {
+                show_first_lines(map);
+            }
             map.values_mut().for_each(hide_own_fields);
         }
         Value::Array(list) => list.iter_mut().for_each(hide_own_fields),
         _ => {}
+    }
+}
+
+/// The rest of a long invoice's lines is asked for by the list of its lines.
+fn show_first_lines(invoice: &mut Map<String, Value>) {
+    let Some(lines) = invoice.get_mut("lines") else { return };
+    if let Some(data) = lines["data"].as_array_mut().filter(|data| data.len() > MOST_LINES_SHOWN) {
+        data.truncate(MOST_LINES_SHOWN);
+        lines["has_more"] = json!(true);
     }
 }
 

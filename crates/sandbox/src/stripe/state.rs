@@ -75,6 +75,8 @@ pub enum AfterRetries {
 pub struct State {
     seed: String,
     made: u64,
+    /// Where the stand-in was reached; addresses of pages begin with it.
+    pub public_url: String,
     /// How far the clock is ahead of the real one. To the millisecond, so that a second begins when it does for whoever
     /// moved the clock, and not up to a second before.
     #[serde(default)]

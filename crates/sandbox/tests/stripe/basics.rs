@@ -124,15 +124,37 @@ async fn a_declined_card_leaves_the_session_open() {
 }
 
 #[tokio::test]
-async fn a_state_file_is_read_again() {
+async fn a_state_file_is_read_again_and_addresses_follow() {
     let file = std::env::temp_dir().join(format!("stripe-sandbox-{}.json", std::process::id()));
     let _ = std::fs::remove_file(&file);
     let stage = Stage::with(Some(file.clone())).await;
     let price = stage.price("pro", "1500", "month").await;
     let subscription = stage.subscription("pm_card_visa", &price).await;
+    let (old_url, path) = (stage.url.clone(), format!("/v1/subscriptions/{}", text(&subscription, "id")));
+    stage.settled().await;
     drop(stage);
     let stage = Stage::with(Some(file.clone())).await;
-    let again = stage.get(&format!("/v1/subscriptions/{}", text(&subscription, "id")), &[]).await;
-    assert_eq!(again, subscription);
+    assert_ne!(stage.url, old_url);
+    assert_eq!(stage.get(&path, &[]).await, subscription);
+    let invoice = stage.get(&format!("/v1/invoices/{}", text(&subscription, "latest_invoice")), &[]).await;
+    assert!(text(&invoice, "hosted_invoice_url").starts_with(&stage.url), "{invoice}");
+    stage.advance(32 * 86_400).await;
+    let renewed = stage.get(&path, &[]).await;
+    assert_ne!(renewed["latest_invoice"], subscription["latest_invoice"], "what was to fall due still does");
     std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_long_invoice_shows_ten_lines_and_lists_them_all() {
+    let stage = Stage::start().await;
+    let customer = stage.customer("pm_card_visa").await;
+    for _ in 0..12 {
+        stage.post("/v1/invoiceitems", &[("customer", &customer), ("amount", "100"), ("currency", "usd")]).await;
+    }
+    let form = [("customer", customer.as_str()), ("pending_invoice_items_behavior", "include")];
+    let invoice = stage.post("/v1/invoices", &form).await;
+    assert_eq!((whole(&invoice, "total"), invoice["lines"]["data"].as_array().map(Vec::len)), (1200, Some(10)));
+    assert_eq!(invoice["lines"]["has_more"], true);
+    let lines = stage.get(&format!("/v1/invoices/{}/lines", text(&invoice, "id")), &[("limit", "100")]).await;
+    assert_eq!(lines["data"].as_array().map(Vec::len), Some(12));
 }

@@ -326,3 +326,72 @@ async fn a_scheduled_change_holds_from_the_periods_end_without_prorations() {
     let free = scene.stage.get(&path, &[]).await;
     assert_eq!((text(&free, "status"), &scene.read().await["schedule"]), ("released", &json!(null)));
 }
+
+/// To the 16th are 15 of the 31 days since 16 March: 483.87 cents of $10.00.
+#[tokio::test]
+async fn an_anchor_ahead_makes_a_short_first_period() {
+    let anchor = (START + 15 * DAY).to_string();
+    let scene = Scene::begin("1000", &[("billing_cycle_anchor", &anchor)]).await;
+    let made = scene.read().await;
+    assert_eq!(whole(&made, "latest_invoice.amount_paid"), 484);
+    assert_eq!(whole(&made, "items.data.0.current_period_end"), START + 15 * DAY);
+    scene.go_to(START + 15 * DAY + 3601).await;
+    let renewed = scene.read().await;
+    assert_eq!(whole(&renewed, "latest_invoice.amount_paid"), 1000);
+    assert_eq!(whole(&renewed, "items.data.0.current_period_end"), START + 45 * DAY, "16 May");
+}
+
+#[tokio::test]
+async fn a_trial_is_made_longer_and_an_end_is_set_within_a_period() {
+    let scene = Scene::begin("1000", &[("trial_period_days", "5")]).await;
+    let path = format!("/v1/subscriptions/{}", scene.subscription);
+    let longer = scene.stage.post(&path, &[("trial_end", &(START + 20 * DAY).to_string())]).await;
+    assert_eq!((text(&longer, "status"), whole(&longer, "billing_cycle_anchor")), ("trialing", START + 20 * DAY));
+    scene.go_to(START + 6 * DAY).await;
+    assert_eq!(text(&scene.read().await, "status"), "trialing");
+    scene.go_to(START + 20 * DAY + 3601).await;
+    let paying = scene.read().await;
+    assert_eq!((text(&paying, "status"), whole(&paying, "latest_invoice.amount_paid")), ("active", 1000));
+    scene.stage.post(&path, &[("cancel_at", &(START + 25 * DAY).to_string())]).await;
+    scene.go_to(START + 26 * DAY).await;
+    let ended = scene.read().await;
+    assert_eq!((text(&ended, "status"), whole(&ended, "ended_at")), ("canceled", START + 25 * DAY));
+}
+
+#[tokio::test]
+async fn a_cancellation_taken_back_renews_and_a_preview_of_one_bills_nothing() {
+    let scene = Scene::begin("1000", &[]).await;
+    let path = format!("/v1/subscriptions/{}", scene.subscription);
+    scene.stage.post(&path, &[("cancel_at_period_end", "true")]).await;
+    let (status, error) =
+        scene.stage.refused("/v1/invoices/create_preview", &[("subscription", &scene.subscription)]).await;
+    assert_eq!((status, text(&error, "code")), (404, "invoice_upcoming_none"));
+    scene.stage.post(&path, &[("cancel_at_period_end", "false")]).await;
+    let preview = scene.stage.post("/v1/invoices/create_preview", &[("subscription", &scene.subscription)]).await;
+    assert_eq!((whole(&preview, "amount_due"), whole(&preview, "period_end")), (1000, START + 2 * HALF));
+    scene.go_to(START + 2 * HALF + 3601).await;
+    assert_eq!(
+        (text(&scene.read().await, "status"), scene.stage.seen("counts").await["invoices"].clone()),
+        ("active", json!(2))
+    );
+}
+
+/// docs.stripe.com/billing/subscriptions/prorations: the preview's date is passed on, so that both amounts agree.
+#[tokio::test]
+async fn the_date_of_a_preview_holds_for_the_change_an_hour_later() {
+    let scene = Scene::begin("1000", &[]).await;
+    let price = scene.stage.price("second", "3000", "month").await;
+    scene.go_to(START + HALF).await;
+    let date = (START + HALF).to_string();
+    let behavior = [
+        ("subscription_details[proration_behavior]", "always_invoice"),
+        ("subscription_details[proration_date]", date.as_str()),
+    ];
+    let preview = scene.preview(&price, &behavior).await;
+    scene.go_to(START + HALF + 3600).await;
+    let changed = scene.change(&price, &[("proration_behavior", "always_invoice"), ("proration_date", &date)]).await;
+    assert_eq!((whole(&preview, "amount_due"), whole(&changed, "latest_invoice.amount_paid")), (1000, 1000));
+    let form = [("items[0][id]", scene.item.as_str()), ("items[0][price]", &price), ("proration_date", "1")];
+    let (status, error) = scene.stage.refused(&format!("/v1/subscriptions/{}", scene.subscription), &form).await;
+    assert_eq!((status, text(&error, "param")), (400, "proration_date"));
+}

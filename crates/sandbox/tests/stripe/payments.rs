@@ -327,3 +327,32 @@ async fn retries_that_are_used_up_leave_it_unpaid_where_that_is_chosen() {
     stage.post(&format!("/v1/invoices/{invoice}/pay"), &[("payment_method", "pm_card_visa")]).await;
     assert_eq!(text(&stage.get(&path, &[]).await, "status"), "active");
 }
+
+#[tokio::test]
+async fn what_paid_first_is_kept_where_that_is_asked_for_and_currencies_do_not_mix() {
+    let stage = Stage::start().await;
+    let price = stage.price("pro", "2000", "month").await;
+    let customer = text(&stage.post("/v1/customers", &[]).await, "id").to_owned();
+    let form = [
+        ("customer", customer.as_str()),
+        ("items[0][price]", &price),
+        ("payment_behavior", "default_incomplete"),
+        ("payment_settings[save_default_payment_method]", "on_subscription"),
+        ("expand[]", "latest_invoice.confirmation_secret"),
+    ];
+    let made = stage.post("/v1/subscriptions", &form).await;
+    let secret = text(&made, "latest_invoice.confirmation_secret.client_secret");
+    let confirm = format!("/v1/payment_intents/{}/confirm", secret.split("_secret_").next().unwrap());
+    let intent = stage.post(&confirm, &[("payment_method", "pm_card_visa")]).await;
+    let paid = stage.get(&format!("/v1/subscriptions/{}", text(&made, "id")), &[]).await;
+    assert_eq!((text(&paid, "status"), &paid["default_payment_method"]), ("active", &intent["payment_method"]));
+    stage.advance(32 * DAY).await;
+    assert_eq!(stage.seen("counts").await["charges_succeeded"], 2);
+    let form =
+        [("currency", "eur"), ("unit_amount", "100"), ("recurring[interval]", "month"), ("product_data[name]", "Euro")];
+    let euro = stage.post("/v1/prices", &form).await;
+    let form = [("customer", customer.as_str()), ("items[0][price]", text(&euro, "id"))];
+    let (status, error) = stage.refused("/v1/subscriptions", &form).await;
+    assert_eq!(status, 400);
+    assert!(text(&error, "message").starts_with("You cannot combine currencies on a single customer."));
+}

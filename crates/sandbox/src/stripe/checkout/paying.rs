@@ -101,6 +101,7 @@ fn plan(work: &mut Work, session: &Value, customer: Value, code: Option<&Value>)
         cancel_at_period_end: false,
         collection_method: "charge_automatically".to_owned(),
         days_until_due: None,
+        saves_method: false,
         billing_mode: data.opt_text("billing_mode").unwrap_or("flexible").to_owned(),
         payment: FirstPayment::Allow,
         owner: Owner::Present,

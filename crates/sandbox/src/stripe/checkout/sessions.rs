@@ -38,6 +38,9 @@ pub fn create(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     let items = line_items(work, params, mode)?;
     let currency =
         items.first().map(|item| item.text("currency").to_owned()).ok_or_else(|| Refusal::missing("line_items"))?;
+    if mode == "subscription" {
+        settings::check_currency(&customer, &currency)?;
+    }
     let named = discounts::named(work, params, customer.text("id"))?;
     let allows_codes = params.flag("allow_promotion_codes")?;
     if allows_codes.is_some() && !named.is_empty() {

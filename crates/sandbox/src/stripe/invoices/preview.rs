@@ -165,6 +165,7 @@ fn without_subscription(work: &mut Work, params: &Params) -> Result<Value, Refus
         cancel_at_period_end: false,
         collection_method: "charge_automatically".to_owned(),
         days_until_due: None,
+        saves_method: false,
         billing_mode: "flexible".to_owned(),
         payment: FirstPayment::Default,
         owner: Owner::Present,

@@ -29,13 +29,7 @@ pub fn create(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     if payment != FirstPayment::Default && plan.collection_method != "send_invoice" {
         check_can_be_paid(work, &plan)?;
     }
-    let saves = params.one_of("payment_settings.save_default_payment_method", &["off", "on_subscription"])?;
     let (subscription, outcome) = start::start(work, plan)?;
-    if saves == Some("on_subscription") {
-        let mut settings = subscription["payment_settings"].clone();
-        settings["save_default_payment_method"] = json!("on_subscription");
-        work.set("subscription", subscription.text("id"), json!({ "payment_settings": settings }));
-    }
     if payment == FirstPayment::Error {
         let invoice = work.known("invoice", subscription.text("latest_invoice"));
         if let Some(refusal) = payment_intents::refusal(work, invoice.text("_payment_intent"), outcome) {
@@ -58,6 +52,7 @@ fn plan(work: &mut Work, params: &Params, customer: Value, wanted: Vec<items::Wa
         return Err(Refusal::invalid(format!("The price specified does not support the currency `{currency}`."))
             .param("currency"));
     }
+    settings::check_currency(&customer, &currency)?;
     let collection = params.one_of("collection_method", &["charge_automatically", "send_invoice"])?;
     if let Some(anchor) = params.moment("billing_cycle_anchor")?.filter(|anchor| *anchor <= work.now) {
         let message = format!("Invalid timestamp: {anchor} must be in the future.");
@@ -80,6 +75,7 @@ fn plan(work: &mut Work, params: &Params, customer: Value, wanted: Vec<items::Wa
         cancel_at_period_end: params.flag("cancel_at_period_end")?.unwrap_or(false),
         collection_method: collection.unwrap_or("charge_automatically").to_owned(),
         days_until_due: params.whole("days_until_due")?,
+        saves_method: settings::saves_method(params)?.unwrap_or(false),
         billing_mode: params.text("billing_mode.type").unwrap_or("flexible").to_owned(),
         payment,
         owner: if params.flag("off_session")? == Some(true) { Owner::Away } else { Owner::Present },

@@ -60,6 +60,26 @@ pub fn default_method(work: &mut Work, params: &Params, customer: &str) -> Resul
     Ok(Some(found.text("id").to_owned()))
 }
 
+/// A customer is billed in one currency.
+pub fn check_currency(customer: &Value, currency: &str) -> Result<(), Refusal> {
+    match customer.opt_text("currency") {
+        Some(known) if known != currency => {
+            let message = format!(
+                "You cannot combine currencies on a single customer. This customer has had a subscription, coupon, or invoice \
+                 item with currency {known}"
+            );
+            Err(Refusal::invalid(message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `payment_settings[save_default_payment_method]`.
+pub fn saves_method(params: &Params) -> Result<Option<bool>, Refusal> {
+    let choice = params.one_of("payment_settings.save_default_payment_method", &["off", "on_subscription"])?;
+    Ok(choice.map(|choice| choice == "on_subscription"))
+}
+
 pub fn prorations(params: &Params) -> Result<Prorations, Refusal> {
     let choice = params.one_of("proration_behavior", &["create_prorations", "always_invoice", "none"])?;
     Ok(match choice {

@@ -29,8 +29,22 @@ fn is_new(work: &Work, subscription: &Value) -> bool {
         .any(|event| event.text("type") == "customer.subscription.created" && event.text("data.object.id") == id)
 }
 
+/// What paid becomes the default, where that was asked for.
+fn save_method(work: &mut Work, invoice: &Value, before: &Value) {
+    let intent = work.known("payment_intent", invoice.text("_payment_intent"));
+    let saves = before.text("payment_settings.save_default_payment_method") == "on_subscription";
+    if let (true, Some(method)) = (saves, intent.opt_text("payment_method")) {
+        let after = work.set("subscription", before.text("id"), json!({ "default_payment_method": method }));
+        if !is_new(work, before) {
+            work.tell_change("customer.subscription.updated", before, &after);
+        }
+    }
+}
+
 pub fn invoice_is_paid(work: &mut Work, invoice: &Value) {
     let Some(before) = subscription_of(work, invoice) else { return };
+    save_method(work, invoice, &before);
+    let before = work.known("subscription", before.text("id"));
     if before.text("_pending_invoice") == invoice.text("id") {
         change::apply_pending(work, &before);
         return;

@@ -44,6 +44,8 @@ pub struct Start {
     pub cancel_at_period_end: bool,
     pub collection_method: String,
     pub days_until_due: Option<i64>,
+    /// Whether what pays an invoice becomes the subscription's default.
+    pub saves_method: bool,
     pub billing_mode: String,
     pub payment: FirstPayment,
     pub owner: Owner,
@@ -107,7 +109,7 @@ pub fn blank(work: &mut Work, start: &Start) -> Value {
     let made: Vec<Value> = start.items.iter().map(|wanted| items::make(work, &id, wanted, period)).collect();
     let discounts: Vec<Value> = start.discounts.iter().map(|discount| discount["id"].clone()).collect();
     let cancel_at = if start.cancel_at_period_end { Some(period.1) } else { start.cancel_at };
-    let mut subscription = json!({
+    json!({
         "id": id,
         "object": "subscription",
         "application": null,
@@ -153,7 +155,7 @@ pub fn blank(work: &mut Work, start: &Start) -> Value {
         "pause_collection": null,
         "payment_settings": {
             "payment_method_options": null, "payment_method_types": null,
-            "save_default_payment_method": "off",
+            "save_default_payment_method": if start.saves_method { "on_subscription" } else { "off" },
         },
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,
@@ -162,15 +164,13 @@ pub fn blank(work: &mut Work, start: &Start) -> Value {
         "start_date": work.now,
         "status": if start.trial_end.is_some() { "trialing" } else { "incomplete" },
         "test_clock": work.test_clock(),
+        "status_details": null,
         "transfer_data": null,
-    });
-    subscription["status_details"] = Value::Null;
-    subscription["trial_end"] = json!(start.trial_end);
-    subscription["trial_settings"] =
-        json!({ "end_behavior": { "missing_payment_method": start.missing_payment_method } });
-    subscription["trial_start"] = json!(start.trial_end.map(|_| work.now));
-    subscription["_period"] = json!({ "start": period.0, "end": period.1 });
-    subscription
+        "trial_end": start.trial_end,
+        "trial_settings": { "end_behavior": { "missing_payment_method": start.missing_payment_method } },
+        "trial_start": start.trial_end.map(|_| work.now),
+        "_period": { "start": period.0, "end": period.1 },
+    })
 }
 
 fn billing_mode(mode: &str) -> Value {

@@ -86,17 +86,12 @@ pub fn wanted_change(work: &mut Work, params: &Params, subscription: &Value) -> 
     if !names_items && trial == Trial::Unchanged && !restarts_now {
         return Ok(None);
     }
+    let at = proration_moment(work, params, subscription)?;
     let items = settings::changed_items(work, params, subscription)?;
     if items == subscription.list("items.data") && trial == Trial::Unchanged && !restarts_now {
         return Ok(None);
     }
-    Ok(Some(Change {
-        items,
-        prorations: settings::prorations(params)?,
-        at: proration_moment(work, params, subscription)?,
-        restarts_now,
-        trial,
-    }))
+    Ok(Some(Change { items, prorations: settings::prorations(params)?, at, restarts_now, trial }))
 }
 
 fn proration_moment(work: &Work, params: &Params, subscription: &Value) -> Result<i64, Refusal> {
@@ -128,6 +123,10 @@ fn take_settings(work: &mut Work, params: &Params, subscription: &mut Value) -> 
     }
     if let Some(days) = params.whole("days_until_due")? {
         subscription["days_until_due"] = json!(days);
+    }
+    if let Some(saves) = settings::saves_method(params)? {
+        let word = if saves { "on_subscription" } else { "off" };
+        subscription["payment_settings"]["save_default_payment_method"] = json!(word);
     }
     if params.is_given("discounts") {
         let discounts = discounts::named(work, params, &customer)?;

@@ -196,8 +196,7 @@ impl Customer {
         for owed in town.stand_in.all(&format!("invoices?customer={customer}&status=open")).await {
             let id = owed["id"].as_str().expect("an id");
             let done = if self.random.chance(80) {
-                let path = format!("payment_methods/pm_card_visa/attach");
-                let card = town.stand_in.post(&path, &[("customer", &customer)]).await;
+                let card = town.stand_in.post("payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await;
                 let card = card["id"].as_str().unwrap_or_default().to_owned();
                 town.stand_in.post(&format!("invoices/{id}/pay"), &[("payment_method", &card)]).await
             } else {

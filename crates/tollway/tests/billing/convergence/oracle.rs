@@ -163,8 +163,9 @@ fn plan(prices: &Prices, seen: &AtStripe, subscription: &Value) -> Option<String
         let lines = billed.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten());
         let lines: Vec<&Value> =
             lines.filter(|line| line["amount"].as_i64().is_some_and(|amount| amount >= 0)).collect();
-        let billed = lines.iter().filter(covers).filter_map(|line| named(&line["pricing"]["price_details"]["price"]));
-        if let Some(billed) = billed.last() {
+        let mut billed =
+            lines.iter().filter(covers).filter_map(|line| named(&line["pricing"]["price_details"]["price"]));
+        if let Some(billed) = billed.next_back() {
             return Some(billed);
         }
     }
