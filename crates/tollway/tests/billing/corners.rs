@@ -26,7 +26,7 @@ async fn with_settings(catalog: &str, settings: &[(&str, &str)], story: impl Asy
 async fn with_mail(shop: &Shop<'_>, external_id: &'static str, email: &str) {
     let account = shop.customer(external_id).account().await;
     let request = shop.server.request("PATCH", &format!("/api/v1/accounts/{account}"));
-    shop.server.send(request.json(&json!({ "email": email }))).await.unwrap().expect(200);
+    shop.server.send(request.json(&json!({ "email": email }))).await.expect("the server answers").expect(200);
 }
 
 /// Buys with a card that may need more than the click; what the stand-in answers.
