@@ -46,6 +46,7 @@ fn line(line: &providers::stripe::InvoiceLine) -> Line {
         description: line.description.clone().unwrap_or_default(),
         amount: line.amount,
         quantity: line.quantity,
+        price: line.price.clone(),
         proration: line.proration,
         period_start: line.period_start.map(|start| start.seconds()),
         period_end: line.period_end.map(|end| end.seconds()),

@@ -7,17 +7,18 @@
 
 use domain::billing::overage_line;
 use domain::catalog::{COST_METER, Interval, Limit, LimitScope, Past};
-use domain::entitlements::Entitlements;
+use domain::entitlements::{Entitlements, Overrides};
 use domain::ids::{AccountId, PlanVersionId};
 use domain::ledger::Place;
 use domain::money::Currency;
+use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, Timestamp};
 use domain::windows::{Window, WindowKind};
 use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::overage_charges::{self, OverageCharge};
-use storage::records::{accounts, subscriptions};
+use storage::records::{accounts, invoices, stripe_prices, subscriptions};
 
 use super::bill_overage::bill_overage;
 use crate::metering::warn_of_usage::digits;
@@ -27,6 +28,8 @@ use crate::{App, AppError};
 const LOOK_BACK_DAYS: i64 = 70;
 /// Then it goes on whatever invoice comes next.
 const DRAFT_PATIENCE_DAYS: i64 = 2;
+/// A yearly period, which may have begun long before.
+const LONGEST_PERIOD_DAYS: i64 = 366;
 /// Windows of one limit that are looked at, at most.
 const MOST_WINDOWS: usize = 80;
 
@@ -79,7 +82,9 @@ async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppE
             if closed_at < now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY) {
                 continue;
             }
-            for (window, limit) in windows_of(&plans, &billed, &overrides, closed_at, now) {
+            let paid = paid_periods(tx, &billed, now)?;
+            let in_force = |at: Timestamp| plan_at(&plans, &billed, &paid, at);
+            for (window, limit) in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
                 let end = window.end.unwrap_or(closed_at).min(closed_at);
                 if waits_for_draft(&billed, end, now) {
                     continue;
@@ -103,7 +108,7 @@ fn waits_for_draft(billed: &BilledSubscription, end: Timestamp, now: Timestamp) 
 fn windows_of(
     plans: &PlanBook,
     billed: &BilledSubscription,
-    overrides: &domain::entitlements::Overrides,
+    (overrides, in_force): (&Overrides, &dyn Fn(Timestamp) -> Option<PlanVersionId>),
     closed_at: Timestamp,
     now: Timestamp,
 ) -> Vec<(Window, Limit)> {
@@ -115,7 +120,7 @@ fn windows_of(
             let is_over = window.end.is_some_and(|end| end <= now) || (billed.ended_at.is_some() && at == closed_at);
             let end = window.end.unwrap_or(closed_at).min(closed_at);
             if is_over {
-                let limits = plan_at(billed, end).map(|version| charged_limits(plans, version, overrides, kind));
+                let limits = in_force(end).map(|version| charged_limits(plans, version, overrides, kind));
                 found.extend(limits.into_iter().flatten().map(|limit| (window, limit)));
             }
             let before = window.start.minus_micros(1);
@@ -129,20 +134,47 @@ fn windows_of(
     found
 }
 
-/// The plan in force just before a moment.
-fn plan_at(billed: &BilledSubscription, at: Timestamp) -> Option<PlanVersionId> {
-    match billed.kept {
-        Some((kept, until)) if at <= until => Some(kept),
-        _ => billed.plan_version,
-    }
+/// A stretch of time that was billed, with the plan that was.
+struct PaidPeriod {
+    start: Timestamp,
+    end: Timestamp,
+    plan: Name,
 }
 
-fn charged_limits(
-    plans: &PlanBook,
-    version: PlanVersionId,
-    overrides: &domain::entitlements::Overrides,
-    kind: WindowKind,
-) -> Vec<Limit> {
+/// What was billed for a subscription, the oldest first. A change that waits for its payment is none yet.
+fn paid_periods(tx: &mut Tx<'_>, billed: &BilledSubscription, now: Timestamp) -> Result<Vec<PaidPeriod>, AppError> {
+    let since = now.minus_micros((LOOK_BACK_DAYS + LONGEST_PERIOD_DAYS) * MICROS_PER_DAY);
+    let mut periods = Vec::new();
+    for invoice in invoices::of_subscription(tx, billed.account, &billed.id, since)? {
+        let is_change = invoice.reason.as_deref() == Some("subscription_update");
+        if !matches!(invoice.status.as_str(), "paid" | "open") || (invoice.status == "open" && is_change) {
+            continue;
+        }
+        for line in invoice.lines.iter().filter(|line| line.amount >= 0) {
+            let (Some(price), Some(start), Some(end)) = (&line.price, line.period_start, line.period_end) else {
+                continue;
+            };
+            if let Some((plan, _)) = stripe_prices::get(tx, price)? {
+                let (start, end) = (Timestamp::from_seconds(start), Timestamp::from_seconds(end));
+                periods.push(PaidPeriod { start, end, plan });
+            }
+        }
+    }
+    Ok(periods)
+}
+
+/// The plan that was billed for the moment just before this one, in the version that the account has or had. What was
+/// billed says it, and not the plan of today: that may have been chosen long after.
+fn plan_at(plans: &PlanBook, billed: &BilledSubscription, paid: &[PaidPeriod], at: Timestamp) -> Option<PlanVersionId> {
+    let covers = |period: &&PaidPeriod| period.start < at && at <= period.end;
+    // A change within a period is billed by a line that begins with it.
+    let period = paid.iter().filter(covers).max_by_key(|period| period.start)?;
+    let own = [billed.plan_version, billed.kept.map(|(kept, _)| kept)].into_iter().flatten();
+    let of_plan = |id: &PlanVersionId| plans.versions.get(id).is_some_and(|version| version.plan.key == period.plan);
+    own.into_iter().find(of_plan).or_else(|| plans.current.get(&period.plan).map(|version| version.id))
+}
+
+fn charged_limits(plans: &PlanBook, version: PlanVersionId, overrides: &Overrides, kind: WindowKind) -> Vec<Limit> {
     let Some(version) = plans.versions.get(&version) else { return Vec::new() };
     let limits = Entitlements::new(&version.plan, overrides).limits;
     let is_charged = |limit: &Limit| {

@@ -91,21 +91,21 @@ impl Stripe {
 
     /// The stand-in's time, in seconds since 1970.
     pub fn now(&self) -> i64 {
-        clock::real_seconds() + self.state.lock().offset_seconds
+        self.state.lock().now()
     }
 
     /// Moves the clock to a moment and plays all that falls due on the way. It never goes back.
     pub fn move_clock_to(&self, seconds: i64) {
         let mut state = self.state.lock();
-        let ahead = seconds - clock::real_seconds();
-        state.offset_seconds = state.offset_seconds.max(ahead);
+        let ahead = seconds * 1000 - clock::real_ms();
+        state.ahead_ms = state.ahead_ms.max(ahead);
         self.play(&mut state);
         self.has_changed(&mut state);
     }
 
     /// Plays what falls due by now. Gives the time, and whether anything did.
     fn play(&self, state: &mut State) -> (i64, bool) {
-        let now = clock::real_seconds() + state.offset_seconds;
+        let now = state.now();
         let played = play::play_until(state, now, &self.public_url, NEWEST_VERSION);
         (now, played > 0)
     }
@@ -192,7 +192,7 @@ fn load(file: &Path, public_url: &str) -> Result<State, String> {
 /// The endpoint of the options: one, with the address and secret of now.
 fn keep_endpoint(state: &mut State, url: &str, secret: &str) {
     let known = state.all("webhook_endpoint").find(|endpoint| endpoint.is("_is_from_start")).cloned();
-    let now = clock::real_seconds() + state.offset_seconds;
+    let now = state.now();
     let mut work = Work::new(state, now, Origin::default(), "");
     let endpoint = known.unwrap_or_else(|| webhook_endpoints::make(&mut work, url, secret, &["*".to_owned()], None));
     let fields = json!({ "url": url, "_secret": secret, "_is_from_start": true });

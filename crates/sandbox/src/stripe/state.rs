@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::clock;
 use super::fields::Fields;
 
 /// Objects of one kind, in the order in which they were made.
@@ -76,8 +77,10 @@ pub struct State {
     made: u64,
     /// Where the stand-in was reached; addresses of pages begin with it.
     pub public_url: String,
-    /// How far the clock is ahead of the real one.
-    pub offset_seconds: i64,
+    /// How far the clock is ahead of the real one. To the millisecond, so that a second begins when it does for whoever
+    /// moved the clock, and not up to a second before.
+    #[serde(default)]
+    pub ahead_ms: i64,
     pub after_retries: AfterRetries,
     tables: BTreeMap<String, Table>,
     /// By the test clock that they follow; without one, under the empty name.
@@ -89,6 +92,11 @@ pub struct State {
 impl State {
     pub fn new(seed: String) -> State {
         State { seed, ..State::default() }
+    }
+
+    /// The time, in whole seconds since 1970.
+    pub fn now(&self) -> i64 {
+        (clock::real_ms() + self.ahead_ms).div_euclid(1000)
     }
 
     /// A number of its own for everything that is made.

@@ -27,12 +27,16 @@ const PAGE: &str = "SELECT id, account_id, stripe_id, subscription, status, numb
     tax, total, amount_due, amount_paid, period_start, period_end, hosted_url, pdf_url, attempts, \
     next_attempt_at, lines, created_at, finalized_at, paid_at FROM invoices WHERE account_id = $1 AND id < $2 \
     ORDER BY id DESC LIMIT $3";
+const OF_SUBSCRIPTION: &str = "SELECT id, account_id, stripe_id, subscription, status, number, reason, currency, subtotal, \
+    tax, total, amount_due, amount_paid, period_start, period_end, hosted_url, pdf_url, attempts, \
+    next_attempt_at, lines, created_at, finalized_at, paid_at FROM invoices WHERE account_id = $1 AND subscription = $2 \
+    AND created_at >= $3 ORDER BY created_at, id";
 const UNSETTLED: &str = "SELECT id, account_id, stripe_id, subscription, status, number, reason, currency, \
     subtotal, tax, total, amount_due, amount_paid, period_start, period_end, hosted_url, pdf_url, attempts, \
     next_attempt_at, lines, created_at, finalized_at, paid_at FROM invoices WHERE account_id = $1 AND status IN \
     ('draft', 'open') ORDER BY id";
 
-pub(crate) const STATEMENTS: &[&str] = &[PUT, BY_STRIPE_ID, BY_ID, PAGE, UNSETTLED];
+pub(crate) const STATEMENTS: &[&str] = &[PUT, BY_STRIPE_ID, BY_ID, PAGE, OF_SUBSCRIPTION, UNSETTLED];
 
 /// Comes after every id.
 const BEHIND_ALL: &str = "inv_~";
@@ -78,6 +82,9 @@ pub struct Line {
     /// Minor units; negative for what is taken off.
     pub amount: i64,
     pub quantity: Option<i64>,
+    /// Stripe's id of the price that it charges.
+    #[serde(default)]
+    pub price: Option<String>,
     /// Part of a change within a period.
     pub proration: bool,
     /// Seconds since 1970.
@@ -134,6 +141,16 @@ pub fn page(
     let before = before.map_or_else(|| BEHIND_ALL.to_owned(), |id| id.to_string());
     let rows = tx.query(PAGE, &[account.into(), before.into(), i64::from(limit).into()])?;
     rows.iter().map(decode).collect()
+}
+
+/// Those of one of Stripe's subscriptions that were made no earlier than this, the oldest first.
+pub fn of_subscription(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    subscription: &str,
+    since: Timestamp,
+) -> Result<Vec<Invoice>, StorageError> {
+    tx.query(OF_SUBSCRIPTION, &[account.into(), subscription.into(), since.into()])?.iter().map(decode).collect()
 }
 
 /// Those that may change still: drafts and open ones.

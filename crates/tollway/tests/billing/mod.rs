@@ -1,6 +1,7 @@
 //! Money: what is bought, changed, failed and ended, through the front door, with the stand-in for Stripe behind it.
 
 mod buying;
+mod calendar;
 mod changes;
 mod convergence;
 mod crashes;

@@ -1,6 +1,9 @@
-//! Every call with every option, sent to a server that keeps it and answers with objects as Stripe publishes them.
+//! Every call with every option, sent to a server that keeps it, and then judged by what Stripe publishes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -40,31 +43,16 @@ fn endpoint(asked: &Asked) -> String {
     format!("{} {}", asked.method, path.join("/"))
 }
 
-fn answer(objects: &Value, fixtures: &Value, asked: &Asked) -> Reply {
-    let path = asked.path.trim_start_matches("/v1/");
-    let object = match path.split('/').next().unwrap_or_default() {
-        "account" => json!({"id": "acct_1", "object": "account", "business_profile": {"name": "Acme"}}),
-        "disputes" => json!({"id": "dp_1", "amount": 1, "currency": "usd", "status": "lost", "created": 1}),
-        "test_helpers" => json!({"id": "clock_1", "frozen_time": 1, "status": "ready"}),
-        "invoice_payments" => fixtures["resources"]["invoice_payment"].clone(),
-        "customers" => objects["resources"]["customer"].clone(),
-        "products" => objects["resources"]["product"].clone(),
-        "prices" => objects["resources"]["price"].clone(),
-        "subscriptions" => objects["resources"]["subscription"].clone(),
-        "invoices" => objects["resources"]["invoice"].clone(),
-        "invoiceitems" => objects["resources"]["invoiceitem"].clone(),
-        "payment_intents" => objects["resources"]["payment_intent"].clone(),
-        "charges" => objects["resources"]["charge"].clone(),
-        "refunds" => objects["resources"]["refund"].clone(),
-        "webhook_endpoints" => objects["resources"]["webhook_endpoint"].clone(),
-        "events" => objects["resources"]["event"].clone(),
-        "checkout" => objects["resources"]["checkout.session"].clone(),
-        "billing" => objects["resources"]["billing.meter"].clone(),
-        _ if path.starts_with("billing_portal/sessions") => objects["resources"]["billing_portal.session"].clone(),
-        _ => objects["resources"]["billing_portal.configuration"].clone(),
-    };
+/// One object that every reader takes for its own, alone or in a list.
+fn answer(asked: &Asked) -> Reply {
+    let object = json!({
+        "id": "some_1", "object": "some", "type": "some", "status": "some", "created": 1, "currency": "usd",
+        "customer": "cus_1", "url": "https://example.com", "event_name": "tokens", "frozen_time": 1, "amount": 1,
+        "amount_due": 1, "amount_paid": 1, "amount_remaining": 1, "subtotal": 1, "total": 1,
+        "data": { "object": { "id": "some_1" } },
+    });
     let is_list = asked.parameter("limit").is_some();
-    Reply::good(if is_list { json!({"object": "list", "data": [object], "has_more": false}) } else { object })
+    Reply::good(if is_list { json!({ "object": "list", "data": [object], "has_more": false }) } else { object })
 }
 
 fn metadata() -> Metadata {
@@ -338,9 +326,8 @@ async fn call_the_rest(stripe: &Stripe) -> Result<(), StripeError> {
     Ok(())
 }
 
-async fn ask_everything() -> Option<Vec<Asked>> {
-    let (objects, fixtures) = (material("objects_new.json")?, material("fixtures_new_dahlia.json")?);
-    let server = TestServer::start(move |asked, _| answer(&objects, &fixtures, asked)).await;
+async fn ask_everything() -> Vec<Asked> {
+    let server = TestServer::start(|asked, _| answer(asked)).await;
     let stripe = server.client();
     call_customers_and_prices(&stripe).await.expect("customers and prices");
     call_checkout(&stripe).await.expect("checkout");
@@ -348,14 +335,14 @@ async fn ask_everything() -> Option<Vec<Asked>> {
     call_invoices(&stripe).await.expect("invoices");
     call_payments_and_portal(&stripe).await.expect("payments and portal");
     call_the_rest(&stripe).await.expect("the rest");
-    Some(server.asked())
+    server.asked()
 }
 
 #[tokio::test]
 async fn every_parameter_is_one_that_stripe_takes() {
     let Some(schemas) = material("request_schemas.json") else { return };
     assert_eq!(schemas["api_version"], API_VERSION);
-    let Some(asked) = ask_everything().await else { return };
+    let asked = ask_everything().await;
     let mut without = BTreeSet::new();
     for call in &asked {
         let endpoint = endpoint(call);
@@ -378,11 +365,47 @@ async fn every_parameter_is_one_that_stripe_takes() {
 
 #[tokio::test]
 async fn every_write_has_the_callers_key_and_no_question_has_one() {
-    let Some(asked) = ask_everything().await else { return };
+    let asked = ask_everything().await;
     for call in &asked {
         let is_question = call.method == "GET" || call.path == "/v1/invoices/create_preview";
         let expected = if is_question { None } else { Some(KEY) };
         assert_eq!(call.header("idempotency-key"), expected, "{} {}", call.method, call.path);
         assert_eq!(call.header("stripe-version"), Some(API_VERSION));
     }
+}
+
+/// What Stripe's own client says of calls.
+fn judged(python: &Path, calls: &Value) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/stripe/contract/official_client.py");
+    let mut command = Command::new(python);
+    command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("Python can be started");
+    child.stdin.take().expect("an input").write_all(calls.to_string().as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[tokio::test]
+async fn stripes_own_client_would_make_the_same_calls() {
+    let Some(python) = testkit::parts::stripe_client() else { return };
+    let asked = ask_everything().await;
+    let call = |asked: &Asked| json!({ "endpoint": endpoint(asked), "parameters": asked.parameters });
+    let calls: Vec<Value> = asked.iter().map(call).collect();
+    assert_eq!(judged(&python, &json!(calls)), "done\n");
+    let wrong = json!([{ "endpoint": "POST /v1/prices", "parameters": [
+        ["currency", "usd"], ["recurring[interval]", "fortnight"], ["metadata", "x"], ["recurring[count]", "1"],
+        ["expand", "product"], ["unit_amount", "15.5"], ["active", "yes"], ["api_key", "sk"],
+    ]}, { "endpoint": "POST /v1/products", "parameters": [] }]);
+    let told = [
+        "POST /v1/prices recurring[interval]=fortnight",
+        "POST /v1/prices metadata=x",
+        "POST /v1/prices recurring[count]=1",
+        "POST /v1/prices expand=product",
+        "POST /v1/prices unit_amount=15.5",
+        "POST /v1/prices active=yes",
+        "POST /v1/prices api_key=sk",
+        "POST /v1/products needs name",
+        "done",
+    ];
+    assert_eq!(judged(&python, &wrong).lines().collect::<Vec<_>>(), told);
 }
