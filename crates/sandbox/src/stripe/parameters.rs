@@ -45,7 +45,8 @@ pub const SESSION_CREATE: &str = "!adaptive_pricing(*) !after_expiration(*) allo
     cancel_url client_reference_id !consent_collection(*) currency !custom_fields(*) !custom_text(*) customer \
     !customer_account customer_creation customer_email customer_update(address name shipping) \
     discounts(coupon promotion_code) !excluded_payment_method_types expand expires_at !integration_identifier \
-    invoice_creation(enabled invoice_data(*)) line_items(!adjustable_quantity(*) !metadata(*) price price_data(currency product \
+    invoice_creation(enabled invoice_data(!account_tax_ids !custom_fields(*) !description !footer !issuer(*) metadata(*) \
+    !rendering_options(*))) line_items(!adjustable_quantity(*) !metadata(*) price price_data(currency product \
     product_data(description images metadata(*) name tax_code !tax_details(*) unit_label) recurring(interval interval_count) \
     tax_behavior unit_amount unit_amount_decimal) quantity !tax_rates) locale !managed_payments(*) metadata(*) mode \
     !name_collection(*) !optional_items(*) !origin_context payment_intent_data(!application_fee_amount !capture_method \

@@ -19,6 +19,8 @@ use history::{Customer, Prices, Town};
 
 /// Customers of one server.
 const CUSTOMERS: usize = 125;
+/// On both engines together, when nobody asks for more.
+const USUAL_HISTORIES: u64 = 250;
 const ROUNDS: usize = 7;
 /// Who does something in a round, of a hundred.
 const BUSY_PERCENT: usize = 70;
@@ -39,7 +41,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 async fn tell_histories(engine: &str) {
-    let histories = usize::try_from(number("TOLLWAY_TEST_HISTORIES").unwrap_or(1_000)).unwrap_or(0) / 2;
+    let histories = usize::try_from(number("TOLLWAY_TEST_HISTORIES").unwrap_or(USUAL_HISTORIES)).unwrap_or(0) / 2;
     let seeds: Vec<u64> = match number("TOLLWAY_TEST_BILLING_SEED") {
         Some(seed) => vec![seed],
         None => (1..=histories.div_ceil(CUSTOMERS) as u64).collect(),
