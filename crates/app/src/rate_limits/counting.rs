@@ -10,7 +10,7 @@ use domain::catalog::RateLimit;
 use domain::time::Timestamp;
 use providers::shared_limits::{NoAnswer, Outcome, Rate, SharedLimits};
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::mpsc;
 
 use super::Counted;
 use super::in_memory::{InMemory, Spell, Spells, spell_of, window_of};
@@ -28,15 +28,15 @@ pub struct RateLimits {
 #[derive(Debug)]
 struct Shared {
     limits: Arc<SharedLimits>,
-    /// Told when an answer failed.
-    lost: Arc<Notify>,
+    /// Told why an answer failed.
+    lost: mpsc::Sender<NoAnswer>,
 }
 
 impl RateLimits {
     /// Counts in Redis, and keeps the connection to it for as long as the runtime lives.
     pub fn shared(limits: SharedLimits) -> Self {
-        let (limits, lost) = (Arc::new(limits), Arc::new(Notify::new()));
-        tokio::spawn(keep_connected(limits.clone(), lost.clone()));
+        let (limits, (lost, told)) = (Arc::new(limits), mpsc::channel(1));
+        tokio::spawn(keep_connected(limits.clone(), told));
         Self { in_memory: InMemory::default(), shared: Some(Shared { limits, lost }) }
     }
 
@@ -52,7 +52,7 @@ impl RateLimits {
             }
             Ok(Outcome::Refused { wait_micros }) => Counted::Refused { wait_micros },
             Err(error) => {
-                shared.note(&error);
+                shared.note(error);
                 self.in_memory.take(limit, scope, identities, now)
             }
         }
@@ -72,7 +72,7 @@ impl RateLimits {
                     let both = limits.iter().zip(counted);
                     return both.map(|((_, limit), spells)| spells_of(spells).standing(*limit, now)).collect();
                 }
-                Err(error) => shared.note(&error),
+                Err(error) => shared.note(error),
             }
         }
         limits.iter().map(|(scope, limit)| self.in_memory.standing(*limit, scope, identity, now)).collect()
@@ -84,7 +84,7 @@ impl RateLimits {
         if let Some(shared) = self.shared.as_ref().filter(|_| !scopes.is_empty()) {
             let keys: Vec<String> = scopes.iter().map(|scope| key(scope, identity)).collect();
             if let Err(error) = shared.limits.clear(&keys).await {
-                shared.note(&error);
+                shared.note(error);
             }
         }
     }
@@ -92,34 +92,35 @@ impl RateLimits {
 
 impl Shared {
     /// The keeper of the connection tells it once; whoever asks meanwhile is not heard of.
-    fn note(&self, error: &NoAnswer) {
-        if *error != NoAnswer::NotConnected {
-            self.lost.notify_one();
+    fn note(&self, error: NoAnswer) {
+        if error != NoAnswer::NotConnected {
+            self.lost.try_send(error).ok();
         }
     }
 }
 
-/// Connects, waits until the connection fails, and connects again.
-async fn keep_connected(limits: Arc<SharedLimits>, lost: Arc<Notify>) {
-    let mut told = false;
+/// Connects, waits until the connection fails, and connects again. What was lost is told once, and that it is back.
+async fn keep_connected(limits: Arc<SharedLimits>, mut lost: mpsc::Receiver<NoAnswer>) {
+    let mut away = false;
     loop {
-        match limits.connect().await {
+        let error = match limits.connect().await {
             Ok(()) => {
-                if told {
+                if away {
                     tracing::info!("Redis is back; rate limits are shared by all nodes again");
                 }
-                told = false;
-                lost.notified().await;
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                away = false;
+                // An answer that the connection before this one failed to give says nothing of this one.
+                while lost.try_recv().is_ok() {}
+                let Some(error) = lost.recv().await else { return };
+                error
             }
-            Err(error) => {
-                if !told {
-                    tracing::warn!(%error, "Redis is away; until it is back each node counts rate limits by itself");
-                }
-                told = true;
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
-            }
+            Err(error) => error,
+        };
+        if !away {
+            tracing::warn!(%error, "Redis is away; until it is back each node counts rate limits by itself");
         }
+        away = true;
+        tokio::time::sleep(TRY_AGAIN_AFTER).await;
     }
 }
 

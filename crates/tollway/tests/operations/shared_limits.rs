@@ -76,7 +76,7 @@ async fn two_servers_share_a_limit_and_go_on_without_redis_and_with_it_again() {
         assert_problem(&ask(server, &hasty).await, 429, "rate_limited");
     }
     let told = "Redis is away";
-    until("it is told", async || site.read("log").contains(told)).await;
+    until("both tell of it", async || site.read("log").matches(told).count() == 2).await;
 
     redis.start_again();
     shares(&one, &other).await;
