@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batch::Batch;
+use super::memory::AsOf;
 use super::plan_book::PlanBook;
 use super::sqlite_writing::{fill_replays, write};
 use super::write_back::agree_with_log;
@@ -101,7 +102,8 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     shared.unwritten.committed(done);
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
-        shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
+        let as_of = AsOf { next_expiry, at, version: 0, since_version: 0 };
+        shared.memory.publish(book, as_of, batch.accepted.contains(account));
     }
     shared.tell_of_jobs(&batch);
     for (request, answer) in requests.iter().zip(&answers) {
@@ -161,7 +163,7 @@ impl Loader<'_> {
         let (book, next_expiry) = match self.shared.memory.book(account, self.at) {
             Some(remembered) => remembered,
             None => match terms::load_book(&mut tx, self.plans, account, self.at)? {
-                Some(read) => read,
+                Some((book, as_of)) => (book, as_of.next_expiry),
                 None => return Ok(false),
             },
         };
