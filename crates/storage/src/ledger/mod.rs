@@ -92,6 +92,17 @@ pub struct Request {
     /// The entitlement epoch of the terms it was prepared by. Where the account has another by now, nothing is judged and
     /// the answer is [`LedgerError::TermsChanged`]. `None`: it holds whatever the terms are.
     pub epoch: Option<i64>,
+    pub durability: Durability,
+}
+
+/// What must have happened to a command before it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// It is on the disk.
+    Synced,
+    /// It is committed, and reaches the disk no later than the next command that is synced: a killed process loses nothing,
+    /// a power cut may. For holds that are worth nothing once the process that made them is gone.
+    Ordered,
 }
 
 /// A caller's idempotency key, hashed, and a hash of what it was sent with.

@@ -14,7 +14,7 @@ use super::batch::Batch;
 use super::memory::{AsOf, Remembrance};
 use super::plan_book::PlanBook;
 use super::postgres::BatchError;
-use super::{Request, Shared, key_bucket, known_key, reading, reservations, rows, terms};
+use super::{Durability, Request, Shared, key_bucket, known_key, reading, reservations, rows, terms};
 use crate::StorageError;
 use crate::tx::decode_postgres;
 use crate::value::Row;
@@ -109,11 +109,13 @@ pub(super) async fn load(
     let (mut remembered, guessed) = remember(shared, requests, before);
     let strangers: Vec<AccountId> = accounts.into_iter().filter(|account| !remembered.contains_key(account)).collect();
     let lock = client.prepare_cached(LOCK).await?;
+    let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
+    let begin = if is_synced { "BEGIN" } else { "BEGIN; SET LOCAL synchronous_commit = off" };
     let lock_values: [&(dyn ToSql + Sync); 2] = [&names, &before_micros];
     // Sent in this order without waiting in between; the server works through them one after another.
     let (begun, locked, balances, keys, named, reversed, found) = tokio::join!(
         biased;
-        client.batch_execute("BEGIN"),
+        client.batch_execute(begin),
         query(client, &lock, &lock_values),
         select_balances(client, &guessed),
         select_keys(client, requests, before),

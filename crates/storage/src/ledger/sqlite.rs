@@ -14,9 +14,9 @@ use super::memory::AsOf;
 use super::plan_book::PlanBook;
 use super::sqlite_writing::{fill_replays, write};
 use super::write_back::agree_with_log;
-use super::{Answer, CallerKey, LedgerError, Pending, Request, Shared, reading, reservations, terms};
+use super::{Answer, CallerKey, Durability, LedgerError, Pending, Request, Shared, reading, reservations, terms};
 use crate::StorageError;
-use crate::sqlite::in_transaction;
+use crate::sqlite::in_transaction_to;
 use crate::tx::{Engine, Tx};
 
 pub(crate) const SELECT_LAST_EVENT: &str = "SELECT at FROM usage_events ORDER BY id DESC LIMIT 1";
@@ -87,7 +87,8 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let at = shared.clock.now();
     let mut batch = Batch::default();
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
-    let (answers, done) = in_transaction(connection, || {
+    let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
+    let (answers, done) = in_transaction_to(connection, is_synced, || {
         let plans = plans(connection, shared)?;
         let mut loader = Loader { connection, shared, plans: &plans, at, batch: &mut batch, expiries: &mut expiries };
         let mut answers = Vec::with_capacity(requests.len());
