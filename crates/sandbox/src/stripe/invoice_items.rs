@@ -173,9 +173,8 @@ pub fn take_pending(work: &mut Work, subscription: &Value) -> Vec<Value> {
 
 /// Lines of what is pending for an invoice of the customer's own.
 pub fn take_pending_of_customer(work: &mut Work, customer: &str, currency: &str) -> Vec<Value> {
-    let is_its = |item: &&Value| {
-        item["invoice"].is_null() && item.text("currency") == currency && item["parent"].is_null()
-    };
+    let is_its =
+        |item: &&Value| item["invoice"].is_null() && item.text("currency") == currency && item["parent"].is_null();
     let pending: Vec<Value> = work.state.owned("invoiceitem", customer).filter(is_its).cloned().collect();
     take(work, pending)
 }

@@ -120,9 +120,8 @@ fn included(state: &State, object: &Value, field: &str) -> Option<Value> {
         ("price", "currency_options") => Some(object.at("_currency_options").clone()),
         ("price", "tiers") => Some(Value::Null),
         ("customer", "subscriptions") => {
-            let ongoing = |subscription: &&Value| {
-                !["canceled", "incomplete_expired"].contains(&subscription.text("status"))
-            };
+            let ongoing =
+                |subscription: &&Value| !["canceled", "incomplete_expired"].contains(&subscription.text("status"));
             let subscriptions = state.owned("subscription", id).filter(ongoing).rev().cloned().collect();
             Some(list_of(subscriptions, &format!("/v1/customers/{id}/subscriptions")))
         }
