@@ -19,6 +19,7 @@ mod sqlite_writing;
 pub(crate) mod terms;
 pub(crate) mod unwritten;
 pub mod upkeep;
+mod used_since;
 pub mod verify;
 pub(crate) mod write_back;
 
@@ -356,6 +357,7 @@ pub fn statements() -> Vec<&'static str> {
         reservations::STATEMENTS,
         terms::STATEMENTS,
         upkeep::STATEMENTS,
+        used_since::STATEMENTS,
         verify::STATEMENTS,
     ]
     .concat()
