@@ -75,7 +75,8 @@ async fn carry_out(
     let mut request = change.request(intent.account);
     if request.proration_date.is_some() {
         // The same call again has the same date, however much later it is made.
-        request.proration_date = Some(proration_date(app, change, intent).await?);
+        let noted = intents::note_first(app, intent.id, &change.proration_date.seconds().to_string()).await?;
+        request.proration_date = noted.parse().ok().map(domain::time::Timestamp::from_seconds);
     }
     let made = stripe.change_subscription(id, &request, &intents::key(intent, "change")).await;
     let made = answered(app, intent, made).await?;
@@ -91,19 +92,6 @@ async fn carry_out(
 
 fn is_done(made: &Subscription, change: &Change) -> bool {
     made.items.first().is_none_or(|item| item.price.id == change.price)
-}
-
-/// Kept with the intent when it is first needed.
-async fn proration_date(
-    app: &App,
-    change: &Change,
-    intent: &BillingIntent,
-) -> Result<domain::time::Timestamp, AppError> {
-    if let Some(kept) = intent.made.as_ref().and_then(|text| text.parse().ok()) {
-        return Ok(domain::time::Timestamp::from_seconds(kept));
-    }
-    intents::note_made(app, intent.id, &change.proration_date.seconds().to_string()).await?;
-    Ok(change.proration_date)
 }
 
 /// Where the invoice of a change that waits is paid.

@@ -1,7 +1,8 @@
 //! Charges usage past limits that allow it, once a window is over.
 //!
 //! The rule: for each limit with a charge, what was used in its window past the plan's amount and past credits, by the
-//! plan that was in force when the window ended, or when the subscription did. It goes on the draft of the closing
+//! plan that was in force when the window ended, or when the subscription did; what was used after that end, which may be
+//! learned later, is not charged. It goes on the draft of the closing
 //! invoice where there is one, else on the next invoice; where the next invoice is a year away, or none comes any more, on
 //! an invoice of its own. What is still booked into a window after it was charged is charged as a further part.
 
@@ -14,11 +15,11 @@ use domain::money::Currency;
 use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, Timestamp};
 use domain::windows::{Window, WindowKind};
-use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::overage_charges::{self, OverageCharge};
 use storage::records::{accounts, invoices, stripe_prices, subscriptions};
+use storage::{StorageError, Tx};
 
 use super::bill_overage::bill_overage;
 use crate::metering::warn_of_usage::digits;
@@ -30,6 +31,8 @@ const LOOK_BACK_DAYS: i64 = 70;
 const DRAFT_PATIENCE_DAYS: i64 = 2;
 /// A yearly period, which may have begun long before.
 const LONGEST_PERIOD_DAYS: i64 = 366;
+/// What settles a reservation is in the window that it was made in.
+const LONGEST_RESERVATION_DAYS: i64 = 2;
 /// Windows of one limit that are looked at, at most.
 const MOST_WINDOWS: usize = 80;
 
@@ -47,14 +50,46 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
     if !ended.is_empty() {
         let places = ended.iter().map(place).collect();
         let balances = app.ledger.balances(account, places).await?.ok_or(AppError::AccountUnknown)?;
-        let used = balances.iter().map(|balance| balance.used - balance.credited);
-        let due: Vec<(Ended, i64)> = ended.into_iter().zip(used).collect();
-        let due: Vec<(Ended, i64)> = due.into_iter().filter(|(ended, used)| past(&ended.limit, *used) > 0).collect();
+        let mut due: Vec<(Ended, i64)> = Vec::new();
+        for (ended, balance) in ended.into_iter().zip(balances) {
+            let used = balance.used - balance.credited;
+            if past(&ended.limit, used) > 0 {
+                let after = if ended.is_cut() { used_after(app, account, &ended).await? } else { 0 };
+                due.push((ended, used - after));
+            }
+        }
+        due.retain(|(ended, used)| past(&ended.limit, *used) > 0);
         if !due.is_empty() {
             book(app, account, due).await?;
         }
     }
     bill_overage(app, account).await
+}
+
+impl Ended {
+    /// Its subscription ended before it did.
+    fn is_cut(&self) -> bool {
+        self.window.end.is_some_and(|end| self.end < end)
+    }
+}
+
+/// A window that was cut short, charged, and is over itself: nothing is added to it that counts, so that it is not to be
+/// looked through again.
+fn is_settled(tx: &mut Tx<'_>, account: AccountId, ended: &Ended, now: Timestamp) -> Result<bool, StorageError> {
+    let Ended { limit, window, .. } = ended;
+    let is_closed = ended.is_cut() && closed_for_good(ended) <= now;
+    Ok(is_closed && !overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?.is_empty())
+}
+
+fn closed_for_good(ended: &Ended) -> Timestamp {
+    ended.window.end.unwrap_or(ended.end).plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY)
+}
+
+/// What counts in the window and was used after the subscription's end: until that was learned, and in a day or a month
+/// of the calendar also then.
+async fn used_after(app: &App, account: AccountId, ended: &Ended) -> Result<i64, AppError> {
+    let until = closed_for_good(ended).min(app.now());
+    Ok(app.ledger.used_since(account, &place(ended), ended.end, until).await?)
 }
 
 fn place(ended: &Ended) -> Place {
@@ -86,10 +121,10 @@ async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppE
             let in_force = |at: Timestamp| plan_at(&plans, &billed, &paid, at);
             for (window, limit) in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
                 let end = window.end.unwrap_or(closed_at).min(closed_at);
-                if waits_for_draft(&billed, end, now) {
-                    continue;
+                let ended = Ended { subscription: billed.clone(), limit, window, end };
+                if !waits_for_draft(&billed, end, now) && !is_settled(tx, account, &ended, now)? {
+                    found.push(ended);
                 }
-                found.push(Ended { subscription: billed.clone(), limit, window, end });
             }
         }
         Ok(found)

@@ -97,6 +97,17 @@ pub(super) async fn note_made(app: &App, intent: BillingIntentId, made: &str) ->
     app.database.write("note_billing_intent", write).await
 }
 
+/// Notes what calls of the intent are made with, unless that is noted already: of several that ask for the same at once
+/// each goes by what the first has noted.
+pub(super) async fn note_first(app: &App, intent: BillingIntentId, wanted: &str) -> Result<String, AppError> {
+    let (now, noted) = (app.now(), wanted.to_owned());
+    let write = move |tx: &mut Tx<'_>| -> Result<Option<String>, AppError> {
+        Ok(billing_intents::note_first(tx, intent, &noted, now)?)
+    };
+    let noted = app.database.write("note_first_of_billing_intent", write).await?;
+    Ok(noted.unwrap_or_else(|| wanted.to_owned()))
+}
+
 pub(super) async fn close(app: &App, intent: BillingIntentId) -> Result<(), AppError> {
     let now = app.now();
     let write =

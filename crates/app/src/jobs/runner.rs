@@ -102,7 +102,7 @@ impl Runner {
         let mut begun = 0;
         let mut failure = None;
         for kind in self.kinds.clone() {
-            let room = kind.at_once - self.count.get(kind.name).copied().unwrap_or(0);
+            let room = kind.at_once.saturating_sub(self.count.get(kind.name).copied().unwrap_or(0));
             if room == 0 {
                 continue;
             }

@@ -165,7 +165,7 @@ pub fn delete(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
 }
 
 fn ongoing_subscriptions(work: &Work, customer: &str) -> Vec<String> {
-    let all = work.state.all("subscription").filter(|subscription| subscription.text("customer") == customer);
+    let all = work.state.owned("subscription", customer);
     let ongoing = all.filter(|subscription| !cancel::has_ended(subscription));
     ongoing.map(|subscription| subscription.text("id").to_owned()).collect()
 }

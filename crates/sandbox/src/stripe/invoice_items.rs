@@ -163,23 +163,19 @@ pub fn take_pending(work: &mut Work, subscription: &Value) -> Vec<Value> {
     let is_its = |item: &&Value| {
         let of = item.opt_text("parent.subscription_details.subscription");
         item["invoice"].is_null()
-            && item["customer"] == subscription["customer"]
             && item["currency"] == subscription["currency"]
             && of.is_none_or(|of| of == subscription.text("id"))
     };
-    let pending: Vec<Value> = work.state.all("invoiceitem").filter(is_its).cloned().collect();
+    let theirs = work.state.owned("invoiceitem", subscription.text("customer"));
+    let pending: Vec<Value> = theirs.filter(is_its).cloned().collect();
     take(work, pending)
 }
 
 /// Lines of what is pending for an invoice of the customer's own.
 pub fn take_pending_of_customer(work: &mut Work, customer: &str, currency: &str) -> Vec<Value> {
-    let is_its = |item: &&Value| {
-        item["invoice"].is_null()
-            && item.text("customer") == customer
-            && item.text("currency") == currency
-            && item["parent"].is_null()
-    };
-    let pending: Vec<Value> = work.state.all("invoiceitem").filter(is_its).cloned().collect();
+    let is_its =
+        |item: &&Value| item["invoice"].is_null() && item.text("currency") == currency && item["parent"].is_null();
+    let pending: Vec<Value> = work.state.owned("invoiceitem", customer).filter(is_its).cloned().collect();
     take(work, pending)
 }
 
@@ -194,9 +190,10 @@ fn take(work: &mut Work, pending: Vec<Value>) -> Vec<Value> {
 
 /// The items that were taken are on this invoice now.
 pub fn now_on(work: &mut Work, invoice: &str) {
+    let customer = work.known("invoice", invoice).text("customer").to_owned();
     let taken: Vec<String> = work
         .state
-        .all("invoiceitem")
+        .owned("invoiceitem", &customer)
         .filter(|item| item.is("_is_taken"))
         .map(|item| item.text("id").to_owned())
         .collect();

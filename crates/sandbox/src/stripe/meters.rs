@@ -166,5 +166,5 @@ pub fn summaries(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
         "id": format!("mtrusg_{}", range.0), "object": "billing.meter_event_summary", "aggregated_value": value,
         "start_time": range.0, "end_time": range.1, "livemode": false, "meter": meter["id"],
     });
-    lists::page(vec![summary], params, &format!("/v1/billing/meters/{}/event_summaries", request.id))
+    lists::page(&[summary], params, &format!("/v1/billing/meters/{}/event_summaries", request.id))
 }

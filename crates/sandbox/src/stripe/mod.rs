@@ -52,6 +52,7 @@ mod setup_intents;
 mod shown;
 mod state;
 mod subscriptions;
+mod table;
 mod test_clocks;
 mod travel;
 mod webhook_endpoints;

@@ -49,8 +49,7 @@ impl Visit {
 
     /// The customer's subscriptions that have not ended, newest first.
     pub fn subscriptions(&self, work: &Work) -> Vec<Value> {
-        let all = work.state.all("subscription").rev();
-        let theirs = all.filter(|subscription| subscription["customer"] == self.customer["id"]);
+        let theirs = work.state.owned("subscription", self.customer.text("id")).rev();
         theirs.filter(|subscription| !cancel::has_ended(subscription)).cloned().collect()
     }
 

@@ -183,10 +183,12 @@ fn load(file: &Path, public_url: &str) -> Result<State, String> {
             .map_err(|error| format!("{} is not a state of the Stripe sandbox: {error}", file.display()))
     };
     let state = read(&text)?;
-    match state.public_url.is_empty() || state.public_url == public_url {
-        true => Ok(state),
-        false => read(&text.replace(&format!("{}/", state.public_url), &format!("{public_url}/"))),
-    }
+    let mut state = match state.public_url.is_empty() || state.public_url == public_url {
+        true => state,
+        false => read(&text.replace(&format!("{}/", state.public_url), &format!("{public_url}/")))?,
+    };
+    state.index();
+    Ok(state)
 }
 
 /// The endpoint of the options: one, with the address and secret of now.

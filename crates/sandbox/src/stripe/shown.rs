@@ -104,8 +104,7 @@ fn included(state: &State, object: &Value, field: &str) -> Option<Value> {
     let id = object.text("id");
     match (object.text("object"), field) {
         ("invoice", "payments") => {
-            let payments: Vec<Value> =
-                state.all("invoice_payment").filter(|payment| payment.text("invoice") == id).cloned().collect();
+            let payments: Vec<Value> = state.owned("invoice_payment", id).cloned().collect();
             Some(list_of(payments, "/v1/invoice_payments"))
         }
         ("invoice", "confirmation_secret") => {
@@ -121,16 +120,14 @@ fn included(state: &State, object: &Value, field: &str) -> Option<Value> {
         ("price", "currency_options") => Some(object.at("_currency_options").clone()),
         ("price", "tiers") => Some(Value::Null),
         ("customer", "subscriptions") => {
-            let ongoing = |subscription: &&Value| {
-                subscription.text("customer") == id
-                    && !["canceled", "incomplete_expired"].contains(&subscription.text("status"))
-            };
-            let subscriptions = state.all("subscription").filter(ongoing).rev().cloned().collect();
+            let ongoing =
+                |subscription: &&Value| !["canceled", "incomplete_expired"].contains(&subscription.text("status"));
+            let subscriptions = state.owned("subscription", id).filter(ongoing).rev().cloned().collect();
             Some(list_of(subscriptions, &format!("/v1/customers/{id}/subscriptions")))
         }
         ("customer", "tax_ids") => Some(list_of(Vec::new(), &format!("/v1/customers/{id}/tax_ids"))),
         ("charge", "refunds") => {
-            let refunds = state.all("refund").filter(|refund| refund.text("charge") == id).rev().cloned().collect();
+            let refunds = state.owned("refund", id).rev().cloned().collect();
             Some(list_of(refunds, &format!("/v1/charges/{id}/refunds")))
         }
         ("coupon", "applies_to") => Some(Value::Null),

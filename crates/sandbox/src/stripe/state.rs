@@ -11,13 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::clock;
 use super::fields::Fields;
-
-/// Objects of one kind, in the order in which they were made.
-#[derive(Default, Serialize, Deserialize)]
-pub struct Table {
-    pub ids: Vec<String>,
-    pub objects: HashMap<String, Value>,
-}
+use super::table::{Table, owner_field};
 
 /// What can fall due. An entry that no longer fits its object is passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,31 +120,29 @@ impl State {
     }
 
     pub fn get(&self, kind: &str, id: &str) -> Option<&Value> {
-        self.tables.get(kind)?.objects.get(id)
+        self.tables.get(kind)?.get(id)
     }
 
     /// Puts an object in its place; `None` takes it away. Gives what stood there before.
     pub fn put(&mut self, kind: &str, id: &str, object: Option<Value>) -> Option<Value> {
-        let table = self.tables.entry(kind.to_owned()).or_default();
-        match object {
-            Some(object) => {
-                let before = table.objects.insert(id.to_owned(), object);
-                if before.is_none() {
-                    table.ids.push(id.to_owned());
-                }
-                before
-            }
-            None => {
-                table.ids.retain(|other| other != id);
-                table.objects.remove(id)
-            }
-        }
+        self.tables.entry(kind.to_owned()).or_default().put(owner_field(kind), id, object)
     }
 
     /// Objects of a kind, oldest first.
     pub fn all<'a>(&'a self, kind: &str) -> impl DoubleEndedIterator<Item = &'a Value> {
-        let table = self.tables.get(kind);
-        table.into_iter().flat_map(|table| table.ids.iter().filter_map(|id| table.objects.get(id)))
+        self.tables.get(kind).into_iter().flat_map(Table::all)
+    }
+
+    /// Those of them that belong to something, oldest first: what [`owner_field`] says.
+    pub fn owned<'a>(&'a self, kind: &str, owner: &str) -> impl DoubleEndedIterator<Item = &'a Value> {
+        self.tables.get(kind).into_iter().flat_map(move |table| table.owned(owner))
+    }
+
+    /// To be called when it was loaded.
+    pub fn index(&mut self) {
+        for (kind, table) in &mut self.tables {
+            table.index(owner_field(kind));
+        }
     }
 
     pub fn note_due(&mut self, clock: &str, at: i64, task: Task, id: &str) -> Due {

@@ -20,6 +20,7 @@ mod sqlite_writing;
 pub(crate) mod terms;
 pub(crate) mod unwritten;
 pub mod upkeep;
+mod used_since;
 pub mod verify;
 pub(crate) mod write_back;
 
@@ -347,6 +348,7 @@ pub fn statements() -> Vec<&'static str> {
         reservations::STATEMENTS,
         terms::STATEMENTS,
         upkeep::STATEMENTS,
+        used_since::STATEMENTS,
         verify::STATEMENTS,
     ]
     .concat()

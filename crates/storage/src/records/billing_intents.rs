@@ -14,9 +14,11 @@ const INSERT: &str = "INSERT INTO billing_intents (id, account_id, kind, request
 const OPEN: &str = "SELECT id, account_id, kind, request, made, created_at FROM billing_intents \
     WHERE account_id = $1 AND kind = $2 AND state = 'open' ORDER BY id DESC";
 const NOTE_MADE: &str = "UPDATE billing_intents SET made = $2, updated_at = $3 WHERE id = $1";
+const NOTE_FIRST: &str =
+    "UPDATE billing_intents SET made = COALESCE(made, $2), updated_at = $3 WHERE id = $1 RETURNING made";
 const CLOSE: &str = "UPDATE billing_intents SET state = 'closed', updated_at = $2 WHERE id = $1 AND state = 'open'";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, OPEN, NOTE_MADE, CLOSE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, OPEN, NOTE_MADE, NOTE_FIRST, CLOSE];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BillingIntent {
@@ -50,6 +52,17 @@ pub fn open(tx: &mut Tx<'_>, account: AccountId, kind: &str) -> Result<Vec<Billi
 /// Notes what was made at Stripe for it.
 pub fn note_made(tx: &mut Tx<'_>, id: BillingIntentId, made: &str, now: Timestamp) -> Result<(), StorageError> {
     tx.execute(NOTE_MADE, &[id.into(), made.into(), now.into()]).map(|_| ())
+}
+
+/// Notes it unless something is noted already; what is noted now.
+pub fn note_first(
+    tx: &mut Tx<'_>,
+    id: BillingIntentId,
+    made: &str,
+    now: Timestamp,
+) -> Result<Option<String>, StorageError> {
+    let noted = tx.query_optional(NOTE_FIRST, &[id.into(), made.into(), now.into()])?;
+    noted.map(|row| row.text("made").map(str::to_owned)).transpose()
 }
 
 /// It is settled, one way or the other: asking again is a new intent.

@@ -15,10 +15,11 @@ const CLAIM: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1,
     (SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
     OR (state = 'running' AND leased_until <= $3)) ORDER BY run_at, id LIMIT $5) \
     RETURNING id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, created_at";
-/// The same, but rows that another node is claiming right now are passed over.
-const CLAIM_UNLOCKED: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $4 WHERE id IN \
-    (SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
-    OR (state = 'running' AND leased_until <= $3)) ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) \
+/// The same, but rows that another node is claiming right now are passed over. An array is selected once; `IN` is selected
+/// anew for each row where PostgreSQL takes the table for small, and each time other rows are not locked yet.
+const CLAIM_UNLOCKED: &str = "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $4 WHERE id = \
+    ANY (ARRAY (SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
+    OR (state = 'running' AND leased_until <= $3)) ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)) \
     RETURNING id, kind, account_id, payload, state, run_at, attempts, leased_until, last_error, created_at";
 const ANY_DUE: &str = "SELECT id FROM jobs WHERE kind = $1 AND ((state = 'ready' AND run_at <= $2) \
     OR (state = 'running' AND leased_until <= $3)) LIMIT 1";

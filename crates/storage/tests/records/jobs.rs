@@ -81,6 +81,21 @@ async fn a_failed_job_waits_and_is_given_up_at_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_are_claimed_than_asked_for_whatever_the_engine_knows_of_the_table() {
+    on_both(|opened| async move {
+        add(&opened, "mail", 0).await;
+        // PostgreSQL does so by itself from time to time, and plans for one row from then on.
+        opened.write(|tx| tx.execute("ANALYZE jobs", &[])).await;
+        for second in 1..=20 {
+            add(&opened, "mail", second).await;
+        }
+        let claimed = claim(&opened, "mail", 100, 4).await;
+        assert_eq!(claimed.iter().map(|job| job.run_at).collect::<Vec<_>>(), [at(0), at(1), at(2), at(3)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_claimed_by_one_runner_only() {
     on_both(|opened| async move {
         for second in 0..20 {

@@ -125,11 +125,6 @@ impl Lane {
     }
 
     async fn play(&mut self, flow: Flow, mishaps: &[Mishap]) {
-        let kills = |mishap: &Mishap| matches!(mishap, Mishap::KilledBefore | Mishap::KilledAfter);
-        // An event that cannot be applied is tried again by its job, not by asking again; the outages tell of that.
-        if flow == Flow::Webhook && !mishaps.iter().all(kills) {
-            return;
-        }
         let id = self.customer(flow);
         flow.arrange(&self.server, &self.stand_in, &id).await;
         let before = self.requests().await.len();

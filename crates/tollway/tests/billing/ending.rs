@@ -54,6 +54,39 @@ async fn a_plan_that_is_canceled_at_once_is_free_at_once_and_finds_its_old_quota
     .await;
 }
 
+/// Of the period, and of the calendar's month, which goes on after the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_past_a_limit_is_charged_up_to_the_end_and_not_after_it() {
+    let monthly = CATALOG.replace("tokens = { amount = 1_000,", "tokens = { amount = 1_000, per = \"month\",");
+    for catalog in [CATALOG, &monthly] {
+        with_catalog(catalog, async |server| {
+            server.post("/api/v1/admin/clock", json!({ "now": "2031-03-05T12:00:00Z" })).await.expect(200);
+            let shop = Shop::of(server);
+            let customer = shop.customer("ada");
+            customer.account().await;
+            shop.buy("ada", "basic", "monthly").await;
+            customer.consume_of("tokens", 1_250).await.expect(200);
+            shop.advance(3_600).await;
+            // It is ended at Stripe's dashboard, and nobody has told of it yet.
+            shop.ask("/sandbox/webhooks", json!({ "lose": 100 })).await;
+            let id = shop.subscription("ada").await["billing"]["subscription"].as_str().expect("an id").to_owned();
+            shop.stripe_delete(&format!("subscriptions/{id}")).await;
+            customer.consume_of("tokens", 300).await.expect(200);
+            assert_eq!(shop.subscription("ada").await["plan"], "basic");
+            for _ in 0..2 {
+                server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);
+                assert_eq!(shop.subscription("ada").await["plan"], "free");
+                customer.consume_of("tokens", 400).await.expect(200);
+            }
+            shop.advance(40 * DAY).await;
+            // 250 past 1,000, at 0.50 dollars for each 100.
+            let totals: Vec<_> = shop.invoices("ada").await.iter().map(|invoice| invoice["total"].clone()).collect();
+            assert_eq!(totals, [json!("10.00"), json!("1.25")]);
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_charges_nothing_and_gives_what_was_paid_for_and_no_more() {
     with_catalog(CATALOG, async |server| {

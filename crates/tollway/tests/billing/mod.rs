@@ -1,5 +1,6 @@
 //! Money: what is bought, changed, failed and ended, through the front door, with the stand-in for Stripe behind it.
 
+mod at_once;
 mod buying;
 mod calendar;
 mod changes;

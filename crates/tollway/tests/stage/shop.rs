@@ -178,6 +178,12 @@ impl<'s> Shop<'s> {
         request.send().await.expect("the stand-in answers").json().await.expect("JSON")
     }
 
+    pub async fn stripe_delete(&self, path: &str) -> Value {
+        let key = self.server.ready["stripe_key"].as_str().unwrap_or("sk_test_sandbox");
+        let request = reqwest::Client::new().delete(format!("{}/v1/{path}", self.stripe)).bearer_auth(key);
+        request.send().await.expect("the stand-in answers").json().await.expect("JSON")
+    }
+
     pub async fn stripe_post(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let key = self.server.ready["stripe_key"].as_str().unwrap_or("sk_test_sandbox");
         let body: Vec<String> =

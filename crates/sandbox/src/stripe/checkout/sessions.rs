@@ -313,7 +313,7 @@ pub fn list(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
 pub fn list_line_items(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     let session = work.find("checkout.session", &request.id, "session")?;
     let url = format!("/v1/checkout/sessions/{}/line_items", request.id);
-    lists::page(session.list("_line_items").to_vec(), &request.params, &url)
+    lists::page(session.list("_line_items"), &request.params, &url)
 }
 
 pub fn expire(work: &mut Work, request: &Request) -> Result<Value, Refusal> {

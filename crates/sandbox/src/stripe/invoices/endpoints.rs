@@ -128,7 +128,7 @@ pub fn list(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
 /// `/v1/invoices/{id}/lines`.
 pub fn list_lines(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     let invoice = work.find("invoice", &request.id, "invoice")?;
-    lists::page(invoice.list("lines.data").to_vec(), &request.params, &format!("/v1/invoices/{}/lines", request.id))
+    lists::page(invoice.list("lines.data"), &request.params, &format!("/v1/invoices/{}/lines", request.id))
 }
 
 pub fn delete(work: &mut Work, request: &Request) -> Result<Value, Refusal> {

@@ -27,7 +27,7 @@ pub fn make(work: &mut Work, invoice: &Value, intent: &str) {
 }
 
 fn of_invoice(work: &Work, invoice: &str) -> Option<Value> {
-    work.state.all("invoice_payment").rev().find(|payment| payment.text("invoice") == invoice).cloned()
+    work.state.owned("invoice_payment", invoice).next_back().cloned()
 }
 
 pub fn mark_paid(work: &mut Work, invoice: &str) {

@@ -160,7 +160,7 @@ fn present_card(work: &Work, visit: &Visit) -> String {
 }
 
 fn invoices(work: &Work, visit: &Visit) -> Vec<Row> {
-    let theirs = work.state.all("invoice").rev().filter(|invoice| invoice["customer"] == visit.customer["id"]);
+    let theirs = work.state.owned("invoice", visit.customer.text("id")).rev();
     let opened = theirs.filter(|invoice| invoice.text("status") != "draft");
     let row = |invoice: &Value| Row {
         name: format!("{} {} ({})", day(invoice.whole("created")), invoice.text("number"), invoice.text("status")),

@@ -41,18 +41,18 @@ pub fn end(work: &mut Work, id: &str, reason: Reason) {
     subscription["ended_at"] = json!(work.now);
     subscription["pending_update"] = Value::Null;
     work.put("subscription", subscription.clone());
-    stop_collecting(work, id);
+    stop_collecting(work, &subscription);
     work.tell("customer.subscription.deleted", &subscription);
 }
 
-fn stop_collecting(work: &mut Work, subscription: &str) {
+fn stop_collecting(work: &mut Work, subscription: &Value) {
     let path = "parent.subscription_details.subscription";
     let of_it = |invoice: &&Value| {
-        invoice.text(path) == subscription
+        invoice.text(path) == subscription.text("id")
             && ["draft", "open"].contains(&invoice.text("status"))
             && invoice.is("auto_advance")
     };
-    let open: Vec<Value> = work.state.all("invoice").filter(of_it).cloned().collect();
+    let open: Vec<Value> = work.state.owned("invoice", subscription.text("customer")).filter(of_it).cloned().collect();
     for invoice in open {
         let fields = json!({ "auto_advance": false, "next_payment_attempt": null, "automatically_finalizes_at": null });
         work.set("invoice", invoice.text("id"), fields);

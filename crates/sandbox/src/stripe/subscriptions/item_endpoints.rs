@@ -65,5 +65,5 @@ pub fn delete(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
 
 pub fn list(work: &mut Work, request: &Request) -> Result<Value, Refusal> {
     let subscription = work.find("subscription", request.params.required("subscription")?, "subscription")?;
-    lists::page(subscription.list("items.data").to_vec(), &request.params, "/v1/subscription_items")
+    lists::page(subscription.list("items.data"), &request.params, "/v1/subscription_items")
 }

@@ -21,12 +21,8 @@ fn stand(work: &mut Work, before: &Value, status: &str) -> Value {
 
 fn is_new(work: &Work, subscription: &Value) -> bool {
     // Nothing is told of a subscription before its creation is.
-    let id = subscription.text("id");
-    !work
-        .state
-        .all("event")
-        .rev()
-        .any(|event| event.text("type") == "customer.subscription.created" && event.text("data.object.id") == id)
+    let mut told = work.state.owned("event", subscription.text("id"));
+    !told.any(|event| event.text("type") == "customer.subscription.created")
 }
 
 /// What paid becomes the default, where that was asked for.

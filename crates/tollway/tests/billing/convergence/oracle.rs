@@ -222,8 +222,6 @@ fn compare_payments(seen: &AtStripe, told: &[Value], wrong: &mut Vec<String>) {
     compare("the payment", here.collect(), there.collect(), wrong);
 }
 
-const LONGEST_MONTH_SECONDS: i64 = 31 * 86_400;
-
 /// What a window of the plan `basic` costs: 50 cents for each 100 tokens past 1,000, 5 dollars at most.
 fn price_of(used: i64) -> i64 {
     ((used - 1_000).max(0) / 2).min(500)
@@ -242,17 +240,18 @@ fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>
     }
     let mut charged_in_all = 0;
     for (end, used) in &windows {
-        let (first, most) = (used[0].at, used.iter().map(|used| used.used).max().unwrap_or(0));
+        let first = used[0].at;
         let within = |item: &Value| {
             let (start, end) = (item["period"]["start"].as_i64(), item["period"]["end"].as_i64());
-            // What was used after an end that was not known here yet counts in the window that the end has cut short.
-            let was_cut = seen.subscriptions.iter().any(|billed| billed["ended_at"].as_i64() == end);
-            let lasts = if was_cut { start.map(|start| start + LONGEST_MONTH_SECONDS) } else { end };
-            start.is_some_and(|start| start <= first) && lasts.is_some_and(|end| end >= first)
+            start.is_some_and(|start| start <= first) && end.is_some_and(|end| end >= first)
         };
-        let charged: i64 =
-            charges.iter().filter(|(_, item)| within(item)).filter_map(|(_, item)| item["amount"].as_i64()).sum();
+        let own: Vec<&Value> = charges.iter().map(|(_, item)| *item).filter(|item| within(item)).collect();
+        let charged: i64 = own.iter().filter_map(|item| item["amount"].as_i64()).sum();
         charged_in_all += charged;
+        // What was used after an end, before that was known here, is not charged.
+        let charged_to = own.iter().filter_map(|item| item["period"]["end"].as_i64()).max().unwrap_or(*end);
+        let until_then = used.iter().filter(|used| used.at <= charged_to);
+        let most = until_then.map(|used| used.used).max().unwrap_or(0);
         let right = price_of(most);
         // Odd halves of a cent are rounded to even.
         if charged > right + 1 {

@@ -1,5 +1,7 @@
 //! The flows that make calls to Stripe: what stands before, what is asked, and what must be so afterwards.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use testkit::server::{Answer, TestServer};
 
@@ -28,6 +30,9 @@ pub const LANES: [&[Flow]; 4] = [
     &[Flow::ChangeLater, Flow::CancelLater, Flow::Resume],
     &[Flow::Overage, Flow::OwnInvoice, Flow::Webhook],
 ];
+
+/// A job that failed some times waits for seconds before each further attempt.
+const HEARD_WITHIN: Duration = Duration::from_secs(45);
 
 type Asked = Result<Answer, reqwest::Error>;
 
@@ -221,11 +226,26 @@ async fn buy(server: &TestServer, stand_in: &StandIn, id: &str, plan: (&str, &st
 async fn hear(server: &TestServer, stand_in: &StandIn, id: &str) -> Asked {
     stand_in.steer("webhooks/release", json!({})).await;
     let path = format!("/api/v1/subscription?external_id={id}");
+    let begun = Instant::now();
     loop {
         let answer = server.send(server.request("GET", &path)).await?;
         if answer.json()["plan"] == "basic" {
             return Ok(answer);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        if begun.elapsed() > HEARD_WITHIN {
+            panic!("{id} is not on basic: {}\n{}", answer.text, standing(server, stand_in).await);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The jobs that there are, and both clocks, for whoever reads a failure.
+async fn standing(server: &TestServer, stand_in: &StandIn) -> String {
+    let clock = server.get("/api/v1/admin/clock").await.text;
+    let mut shown = format!("clock {clock}, of the stand-in {}", stand_in.stripe.now());
+    for state in ["ready", "running", "failed"] {
+        let jobs = server.get(&format!("/api/v1/admin/jobs?state={state}&limit=200")).await.text;
+        shown.push_str(&format!("\n{state}: {jobs}"));
+    }
+    shown
 }
