@@ -203,14 +203,15 @@ fn book_one(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Ended { subscription, limit, window, end } = ended;
-    let Past::Charge { charge_nano, each, up_to_minor } = limit.past else { return Ok(()) };
-    if subscription.currency != plans.catalog.currency {
-        // Its price is in the catalog's currency alone; nothing is converted.
+    let Past::Charge { each, .. } = limit.past else { return Ok(()) };
+    let Some(price) = limit.past.charge_in(&subscription.currency, &plans.catalog.currency) else {
+        // A catalog that is checked has a price in every currency; what was agreed for one account may have none.
         tracing::warn!(%account, meter = %limit.meter, "usage past a limit has no price in the account's currency");
         return Ok(());
-    }
+    };
     let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
-    let Some(whole) = overage_line(past(limit, used), (charge_nano, each), up_to_minor, decimals) else {
+    let terms = (price.charge_nano, each);
+    let Some(whole) = overage_line(past(limit, used), terms, price.up_to_minor, decimals) else {
         return Ok(());
     };
     let before = overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?;
@@ -231,7 +232,7 @@ fn book_one(
         quantity,
         amount: whole.amount - charged,
         currency: subscription.currency.clone(),
-        description: description(plans, limit, quantity, (window.start, *end)),
+        description: description(limit, (quantity, terms), &subscription.currency, (window.start, *end)),
         waits: true,
         stripe_id: None,
         created_at: now,
@@ -240,16 +241,19 @@ fn book_one(
 }
 
 /// `150,000 llm_tokens past 2,000,000, at 0.5 USD for each 100,000 (1 May 2026, 00:00 UTC to 1 June 2026, 00:00 UTC)`.
-fn description(plans: &PlanBook, limit: &Limit, quantity: i64, (start, end): (Timestamp, Timestamp)) -> String {
-    let Past::Charge { charge_nano, each, .. } = limit.past else { return String::new() };
+fn description(
+    limit: &Limit,
+    (quantity, (charge_nano, each)): (i64, (i64, i64)),
+    currency: &str,
+    (start, end): (Timestamp, Timestamp),
+) -> String {
     let of = |amount: i64| digits(&limit.meter, amount);
     format!(
-        "{} {} past {}, at {} {} for each {} ({} to {})",
+        "{} {} past {}, at {} {currency} for each {} ({} to {})",
         of(quantity),
         limit.meter,
         of(limit.amount.unwrap_or_default()),
         digits(&COST_METER.into(), charge_nano),
-        plans.catalog.currency,
         of(each),
         start.for_people(),
         end.for_people(),

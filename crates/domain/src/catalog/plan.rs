@@ -92,7 +92,22 @@ pub enum Past {
         charge_nano: i64,
         each: i64,
         up_to_minor: Option<i64>,
+        /// By ISO code: what those pay who pay the plan in another currency.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        other_currencies: BTreeMap<String, Charge>,
+        /// The event name of the meter at Stripe that it is reported to, instead of being put on the invoice from here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stripe_meter: Option<Name>,
     },
+}
+
+/// What each `each` past a limit costs in one currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    /// Billionths of the currency.
+    pub charge_nano: i64,
+    /// The most for one window, in minor units.
+    pub up_to_minor: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -130,6 +145,20 @@ impl Plan {
         let multiplied = u64::from(base.requests) * u64::from(self.rate_multiplier_hundredths) / 100;
         let requests = u32::try_from(multiplied.max(1)).unwrap_or(u32::MAX);
         Some(RateLimit { requests, ..*base })
+    }
+}
+
+impl Past {
+    /// A charge in the catalog's currency alone, by our own invoice lines.
+    pub fn charge(charge_nano: i64, each: i64, up_to_minor: Option<i64>) -> Self {
+        Self::Charge { charge_nano, each, up_to_minor, other_currencies: BTreeMap::new(), stripe_meter: None }
+    }
+
+    /// What is charged in a currency. `None`: nothing is, or there is no price in it.
+    pub fn charge_in(&self, currency: &str, catalog_currency: &str) -> Option<Charge> {
+        let Self::Charge { charge_nano, up_to_minor, other_currencies, .. } = self else { return None };
+        let own = Charge { charge_nano: *charge_nano, up_to_minor: *up_to_minor };
+        if currency == catalog_currency { Some(own) } else { other_currencies.get(currency).copied() }
     }
 }
 

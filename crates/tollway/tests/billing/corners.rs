@@ -36,7 +36,7 @@ async fn pay_with(shop: &Shop<'_>, external_id: &str, plan: &str, card: &str) ->
 }
 
 /// The time on both clocks when the period that is paid for is over and its successor is charged.
-async fn renew(shop: &Shop<'_>, external_id: &str) {
+pub async fn renew(shop: &Shop<'_>, external_id: &str) {
     let ends = shop.subscription(external_id).await["billing"]["period"]["end"].clone();
     shop.server.post("/api/v1/admin/clock", json!({ "now": ends })).await.expect(200);
     shop.settled().await;
