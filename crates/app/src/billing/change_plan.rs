@@ -90,7 +90,7 @@ async fn carry_out(
 }
 
 fn is_done(made: &Subscription, change: &Change) -> bool {
-    made.items.first().is_none_or(|item| item.price.id == change.price)
+    made.bought_item().is_none_or(|item| item.price.id == change.price)
 }
 
 /// Kept with the intent when it is first needed.

@@ -135,6 +135,21 @@ pub struct RateLimit {
 }
 
 impl Plan {
+    /// The limits whose charge is reported to a meter at Stripe, by its event name.
+    pub fn stripe_meters(&self) -> impl Iterator<Item = (&Name, &Limit)> {
+        self.limits.iter().filter_map(|limit| match &limit.past {
+            Past::Charge { stripe_meter: Some(event), .. } => Some((event, limit)),
+            _ => None,
+        })
+    }
+
+    /// Under which lookup key Stripe has the price of what one of them counts, if the plan is billed by this interval.
+    /// Stripe bills a meter with the month; past a year's end would be too late.
+    pub fn metered_lookup_key(&self, event: &Name, interval: Interval) -> Option<String> {
+        let lookup_key = self.stripe_lookup_keys.get(&interval).filter(|_| interval == Interval::Monthly)?;
+        Some(format!("{lookup_key}_{event}"))
+    }
+
     /// The plan's own rate limit for a scope, else the base one times the plan's multiplier, rounded down but never to
     /// nothing. `None`: the scope is not limited.
     pub fn rate_limit(&self, scope: &str, base: &BTreeMap<Name, RateLimit>) -> Option<RateLimit> {

@@ -49,7 +49,7 @@ async fn price_of(shop: &Shop<'_>, lookup_key: &str) -> Value {
     found["data"][0].clone()
 }
 
-async fn totals(shop: &Shop<'_>, external_id: &str) -> Vec<String> {
+pub async fn totals(shop: &Shop<'_>, external_id: &str) -> Vec<String> {
     let invoices = shop.invoices(external_id).await;
     invoices.iter().map(|invoice| invoice["total"].as_str().expect("a total").to_owned()).collect()
 }
