@@ -1,12 +1,43 @@
 //! Lists that are read a page at a time, newest first.
 
-use app::AppError;
+use app::{AccountRef, AppError};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::answer::Page;
+use crate::extract::fields::Text;
+use crate::extract::work::account_ref;
 use crate::problem::Failure;
 
 const DEFAULT_PAGE: u32 = 50;
 const LONGEST_PAGE: u32 = 200;
+
+/// Which page of what list of an account.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AccountListQuery {
+    /// The account, with a service key.
+    #[param(inline)]
+    account: Option<Text<1, 64>>,
+    #[param(inline)]
+    external_id: Option<Text<1, 255>>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Text<1, 255>>,
+}
+
+impl AccountListQuery {
+    /// The account, and the page as [`page_of`] says it.
+    pub fn read<I>(self, parse: impl Fn(&str) -> Option<I>) -> Result<(AccountRef, (Option<I>, u32)), Failure> {
+        let account = account_ref(self.account.map(|text| text.0), self.external_id.map(|text| text.0))?;
+        let page = page_of(self.cursor.as_ref().map(|text| text.0.as_str()), self.limit, parse)?;
+        Ok((account, page))
+    }
+}
 
 /// Where a page begins and how long it is. The cursor is the id of the page's last thing before.
 pub fn page_of<I>(

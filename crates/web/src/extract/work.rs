@@ -302,6 +302,23 @@ impl WorkFields {
     }
 }
 
+/// Names the account, with a service key.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AccountQuery {
+    #[param(inline)]
+    account: Option<Text<1, 64>>,
+    #[param(inline)]
+    external_id: Option<Text<1, 255>>,
+}
+
+impl AccountQuery {
+    pub fn account(self) -> Result<AccountRef, Failure> {
+        account_ref(self.account.map(|text| text.0), self.external_id.map(|text| text.0))
+    }
+}
+
 /// An account by its id or its external id, never by both.
 pub fn account_ref(account: Option<String>, external_id: Option<String>) -> Result<AccountRef, Failure> {
     match (account, external_id) {

@@ -5,35 +5,17 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::ids::InvoiceId;
 use domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answer::{self, Page, Time, Written};
+use crate::api::Shared;
+use crate::api::paging::{self, AccountListQuery};
 use crate::api::subscription::money;
-use crate::api::subscription::show::SubscriptionQuery;
 use crate::api::usage::now::Period;
-use crate::api::{Shared, paging};
-use crate::extract::fields::Text;
-use crate::extract::work::account_ref;
+use crate::extract::work::AccountQuery;
 use crate::extract::{Authenticated, PathId, QueryFields};
 use crate::problem::{Failure, Problems};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct InvoicesQuery {
-    /// The account, with a service key.
-    #[param(inline)]
-    account: Option<Text<1, 64>>,
-    #[param(inline)]
-    external_id: Option<Text<1, 255>>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Text<1, 255>>,
-}
 
 /// An invoice. Amounts are decimals in its currency.
 #[derive(Serialize, ToSchema)]
@@ -128,17 +110,15 @@ impl From<Invoice> for InvoiceShape {
     get,
     path = "/api/v1/invoices",
     tag = "subscription",
-    params(InvoicesQuery),
+    params(AccountListQuery),
     responses((status = 200, body = Page<InvoiceShape>), Problems),
 )]
 pub async fn list_invoices(
     State(state): Shared,
     Authenticated(caller): Authenticated,
-    QueryFields(query): QueryFields<InvoicesQuery>,
+    QueryFields(query): QueryFields<AccountListQuery>,
 ) -> Result<Response, Failure> {
-    let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let (before, limit) =
-        paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, InvoiceId::parse)?;
+    let (account, (before, limit)) = query.read(InvoiceId::parse)?;
     let found = billing::list_invoices(&state.app, &caller, &account, (before, limit + 1)).await?;
     Ok(answer::ok(&paging::page(found, limit, |invoice| invoice.id.to_string(), InvoiceShape::from)))
 }
@@ -148,14 +128,14 @@ pub async fn list_invoices(
     get,
     path = "/api/v1/invoices/{id}",
     tag = "subscription",
-    params(("id" = String, Path, description = "`inv_…`"), SubscriptionQuery),
+    params(("id" = String, Path, description = "`inv_…`"), AccountQuery),
     responses((status = 200, body = InvoiceShape), Problems),
 )]
 pub async fn get_invoice(
     State(state): Shared,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<InvoiceId>,
-    QueryFields(query): QueryFields<SubscriptionQuery>,
+    QueryFields(query): QueryFields<AccountQuery>,
 ) -> Result<Response, Failure> {
     let invoice = billing::get_invoice(&state.app, &caller, &query.account()?, id).await?;
     Ok(answer::ok(&InvoiceShape::from(invoice)))

@@ -4,33 +4,15 @@ use app::billing::{self, Payment};
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{InvoiceId, PaymentId};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answer::{self, Page, Time, Written};
+use crate::api::Shared;
+use crate::api::paging::{self, AccountListQuery};
 use crate::api::subscription::money;
-use crate::api::{Shared, paging};
-use crate::extract::fields::Text;
-use crate::extract::work::account_ref;
 use crate::extract::{Authenticated, QueryFields};
 use crate::problem::{Failure, Problems};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PaymentsQuery {
-    /// The account, with a service key.
-    #[param(inline)]
-    account: Option<Text<1, 64>>,
-    #[param(inline)]
-    external_id: Option<Text<1, 255>>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Text<1, 255>>,
-}
 
 /// A payment. Amounts are decimals in its currency.
 #[derive(Serialize, ToSchema)]
@@ -84,17 +66,15 @@ impl From<Payment> for PaymentShape {
     get,
     path = "/api/v1/payments",
     tag = "subscription",
-    params(PaymentsQuery),
+    params(AccountListQuery),
     responses((status = 200, body = Page<PaymentShape>), Problems),
 )]
 pub async fn list_payments(
     State(state): Shared,
     Authenticated(caller): Authenticated,
-    QueryFields(query): QueryFields<PaymentsQuery>,
+    QueryFields(query): QueryFields<AccountListQuery>,
 ) -> Result<Response, Failure> {
-    let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let (before, limit) =
-        paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, PaymentId::parse)?;
+    let (account, (before, limit)) = query.read(PaymentId::parse)?;
     let found = billing::list_payments(&state.app, &caller, &account, (before, limit + 1)).await?;
     Ok(answer::ok(&paging::page(found, limit, |payment| payment.id.to_string(), PaymentShape::from)))
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{AccountQuery, value_of};
+use super::value_of;
 use crate::answer::{self, Written};
 use crate::api::Shared;
-use crate::extract::work::account_ref;
+use crate::extract::work::AccountQuery;
 use crate::extract::{Authenticated, QueryFields};
 use crate::problem::{Failure, Problems};
 
@@ -50,8 +50,7 @@ pub async fn list_entitlements(
     Authenticated(caller): Authenticated,
     QueryFields(query): QueryFields<AccountQuery>,
 ) -> Result<Response, Failure> {
-    let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let found = catalog::entitlements(&state.app, &caller, &account).await?;
+    let found = catalog::entitlements(&state.app, &caller, &query.account()?).await?;
     Ok(answer::ok(&EntitlementsShape {
         account: Written(found.account),
         standing: match found.standing {

@@ -3,24 +3,8 @@
 pub mod feature;
 pub mod list;
 
-use serde::Deserialize;
-use serde_json::Value;
-use utoipa::IntoParams;
-
 use domain::catalog::FeatureValue;
-
-use crate::extract::fields::Text;
-
-/// Names the account, with a service key.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AccountQuery {
-    #[param(inline)]
-    pub account: Option<Text<1, 64>>,
-    #[param(inline)]
-    pub external_id: Option<Text<1, 255>>,
-}
+use serde_json::Value;
 
 /// A feature's value: true or false, a number, or a list with `*` for all.
 pub fn value_of(feature: &FeatureValue) -> Value {

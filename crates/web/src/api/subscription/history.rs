@@ -5,34 +5,15 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::ids::HistoryEntryId;
 use domain::name::Name;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::money;
 use crate::answer::{self, Page, Time, Written};
 use crate::api::Shared;
-use crate::api::paging;
-use crate::extract::fields::Text;
-use crate::extract::work::account_ref;
+use crate::api::paging::{self, AccountListQuery};
 use crate::extract::{Authenticated, QueryFields};
 use crate::problem::{Failure, Problems};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct HistoryQuery {
-    /// The account, with a service key.
-    #[param(inline)]
-    account: Option<Text<1, 64>>,
-    #[param(inline)]
-    external_id: Option<Text<1, 255>>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Text<1, 255>>,
-}
 
 /// Something that became of the plan.
 #[derive(Serialize, ToSchema)]
@@ -83,17 +64,15 @@ impl From<HistoryEntry> for HistoryShape {
     get,
     path = "/api/v1/subscription/history",
     tag = "subscription",
-    params(HistoryQuery),
+    params(AccountListQuery),
     responses((status = 200, body = Page<HistoryShape>), Problems),
 )]
 pub async fn list_history(
     State(state): Shared,
     Authenticated(caller): Authenticated,
-    QueryFields(query): QueryFields<HistoryQuery>,
+    QueryFields(query): QueryFields<AccountListQuery>,
 ) -> Result<Response, Failure> {
-    let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
-    let (before, limit) =
-        paging::page_of(query.cursor.as_ref().map(|text| text.0.as_str()), query.limit, HistoryEntryId::parse)?;
+    let (account, (before, limit)) = query.read(HistoryEntryId::parse)?;
     let found = billing::list_history(&state.app, &caller, &account, (before, limit + 1)).await?;
     Ok(answer::ok(&paging::page(found, limit, |entry| entry.id.to_string(), HistoryShape::from)))
 }

@@ -1,39 +1,20 @@
 //! `GET subscription`: which plan an account is on, and why.
 
-use app::AccountRef;
 use app::billing::{self, BillingView, SubscriptionView};
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{AccountId, SubscriptionId};
 use domain::name::Name;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::money;
 use crate::answer::{self, Time, Written};
 use crate::api::Shared;
 use crate::api::usage::now::Period;
-use crate::extract::fields::Text;
-use crate::extract::work::account_ref;
+use crate::extract::work::AccountQuery;
 use crate::extract::{Authenticated, QueryFields};
 use crate::problem::{Failure, Problems};
-
-/// Names the account, with a service key.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct SubscriptionQuery {
-    #[param(inline)]
-    account: Option<Text<1, 64>>,
-    #[param(inline)]
-    external_id: Option<Text<1, 255>>,
-}
-
-impl SubscriptionQuery {
-    pub fn account(self) -> Result<AccountRef, Failure> {
-        account_ref(self.account.map(|text| text.0), self.external_id.map(|text| text.0))
-    }
-}
 
 /// An account's subscription as it stands now.
 #[derive(Serialize, ToSchema)]
@@ -154,13 +135,13 @@ impl From<SubscriptionView> for SubscriptionShape {
     get,
     path = "/api/v1/subscription",
     tag = "subscription",
-    params(SubscriptionQuery),
+    params(AccountQuery),
     responses((status = 200, body = SubscriptionShape), Problems),
 )]
 pub async fn get_subscription(
     State(state): Shared,
     Authenticated(caller): Authenticated,
-    QueryFields(query): QueryFields<SubscriptionQuery>,
+    QueryFields(query): QueryFields<AccountQuery>,
 ) -> Result<Response, Failure> {
     let view = billing::subscription(&state.app, &caller, &query.account()?).await?;
     Ok(answer::ok(&SubscriptionShape::from(view)))
