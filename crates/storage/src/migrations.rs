@@ -14,47 +14,25 @@ struct Migration {
     postgres: &'static str,
 }
 
+macro_rules! migration {
+    ($name:literal) => {
+        Migration {
+            name: $name,
+            sqlite: include_str!(concat!("../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../migrations/postgres/", $name, ".sql")),
+        }
+    };
+}
+
 const MIGRATIONS: &[Migration] = &[
-    Migration {
-        name: "0001_foundation",
-        sqlite: include_str!("../migrations/sqlite/0001_foundation.sql"),
-        postgres: include_str!("../migrations/postgres/0001_foundation.sql"),
-    },
-    Migration {
-        name: "0002_ledger_redo",
-        sqlite: include_str!("../migrations/sqlite/0002_ledger_redo.sql"),
-        postgres: include_str!("../migrations/postgres/0002_ledger_redo.sql"),
-    },
-    Migration {
-        name: "0003_mails",
-        sqlite: include_str!("../migrations/sqlite/0003_mails.sql"),
-        postgres: include_str!("../migrations/postgres/0003_mails.sql"),
-    },
-    Migration {
-        name: "0004_people",
-        sqlite: include_str!("../migrations/sqlite/0004_people.sql"),
-        postgres: include_str!("../migrations/postgres/0004_people.sql"),
-    },
-    Migration {
-        name: "0005_webhooks",
-        sqlite: include_str!("../migrations/sqlite/0005_webhooks.sql"),
-        postgres: include_str!("../migrations/postgres/0005_webhooks.sql"),
-    },
-    Migration {
-        name: "0006_billing",
-        sqlite: include_str!("../migrations/sqlite/0006_billing.sql"),
-        postgres: include_str!("../migrations/postgres/0006_billing.sql"),
-    },
-    Migration {
-        name: "0007_solitude",
-        sqlite: include_str!("../migrations/sqlite/0007_solitude.sql"),
-        postgres: include_str!("../migrations/postgres/0007_solitude.sql"),
-    },
-    Migration {
-        name: "0008_stripe_meters",
-        sqlite: include_str!("../migrations/sqlite/0008_stripe_meters.sql"),
-        postgres: include_str!("../migrations/postgres/0008_stripe_meters.sql"),
-    },
+    migration!("0001_foundation"),
+    migration!("0002_ledger_redo"),
+    migration!("0003_mails"),
+    migration!("0004_people"),
+    migration!("0005_webhooks"),
+    migration!("0006_billing"),
+    migration!("0007_solitude"),
+    migration!("0008_stripe_meters"),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

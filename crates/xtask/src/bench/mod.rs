@@ -7,6 +7,7 @@ mod connection;
 mod gateway;
 mod load;
 mod process;
+mod processors;
 mod profile;
 mod server;
 mod sign_in;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use connection::Target;
 use load::{Body, Measured, Stretch};
 use parts::cluster::Cluster;
+use processors::Processors;
 use profile::Profile;
 use server::Server;
 
@@ -207,11 +209,15 @@ impl Bench<'_> {
         let measured = self.post(path, body, self.stretch).await?;
         let after = self.no_op().await?;
         print_row(self.database, what, &measured, measured.rate() / ((before.rate() + after.rate()) / 2.0));
-        if self.arguments.profile
-            && let Some(profile) = Profile::start(self.server.process.id())
-        {
+        if self.arguments.profile {
+            let (before, profile) = (Processors::now(), Profile::start(self.server.process.id()));
             self.post(path, body, self.stretch).await?;
-            println!("| {} | its time: {} | | | | |", self.database, profile.end()?);
+            if let (Some(before), Some(after)) = (before, Processors::now()) {
+                println!("| {} | processors: {} | | | | |", self.database, after.since(&before));
+            }
+            if let Some(profile) = profile {
+                println!("| {} | the server's time: {} | | | | |", self.database, profile.end()?);
+            }
         }
         Ok(Some(measured))
     }
