@@ -20,7 +20,7 @@ use history::{Customer, Prices, Town};
 /// Customers of one server.
 const CUSTOMERS: usize = 125;
 /// On both engines together, when nobody asks for more.
-const USUAL_HISTORIES: u64 = 250;
+const USUAL_HISTORIES: u64 = 1_000;
 const ROUNDS: usize = 7;
 /// Who does something in a round, of a hundred.
 const BUSY_PERCENT: usize = 70;
