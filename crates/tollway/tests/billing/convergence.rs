@@ -3,7 +3,7 @@
 //!
 //! Many customers live on one server and one timeline. What each does is in [`history`], what must be so afterwards, read
 //! from Stripe's own objects, in [`oracle`]. A failure names its seed; `TOLLWAY_TEST_BILLING_SEED` plays that one alone, and
-//! `TOLLWAY_TEST_HISTORIES` says how many histories are played in all.
+//! `TOLLWAY_TEST_HISTORIES` says how many histories are played in all; a thousand are, when nobody says.
 
 mod history;
 mod oracle;

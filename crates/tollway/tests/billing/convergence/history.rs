@@ -253,7 +253,9 @@ impl Customer {
             }
         };
         let changed = town.stand_in.post(&path, &form).await;
-        let set = town.prices.plan_of(&price).filter(|_| form[0].0 == "items[0][id]" && changed["error"].is_null());
+        let is_other = subscription["items"]["data"][0]["price"]["id"] != price.as_str();
+        let is_set = is_other && form[0].0 == "items[0][id]" && changed["error"].is_null();
+        let set = town.prices.plan_of(&price).filter(|_| is_set);
         self.set_at_stripe.extend(set.map(|(plan, _)| (town.stand_in.stripe.now(), plan.clone())));
         self.note(town, format!("{form:?} at Stripe: {} {}", changed["status"], changed["error"]["message"]));
     }
