@@ -15,7 +15,10 @@ fn the_examples_are_one_catalog() {
     let cost = limits.iter().find(|limit| limit.meter.as_str() == "cost").expect("a limit on costs");
     // What a call costs is charged: a billion nano-dollars for each billion.
     assert_eq!(cost.amount, Some(5_000_000_000));
-    assert_eq!(cost.past, Past::Charge { charge_nano: 1_000_000_000, each: 1_000_000_000, up_to_minor: None });
+    let Past::Charge { charge_nano, each, up_to_minor, .. } = &cost.past else { panic!("it is charged") };
+    assert_eq!((*charge_nano, *each, *up_to_minor), (1_000_000_000, 1_000_000_000, None));
+    let euros = cost.past.charge_in("EUR", "USD").map(|charge| charge.charge_nano);
+    assert_eq!(euros, Some(900_000_000), "0.90 euros for each dollar");
     assert_eq!(catalog.plans["pro"].rate_limit("api", &catalog.rates).map(|rate| rate.requests), Some(300));
     assert_eq!(catalog.models["gpt-4o"].prices.output.per_million_tokens(), "12");
     assert_eq!(catalog.models["long-reader"].tiers.len(), 1);

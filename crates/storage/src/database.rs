@@ -7,7 +7,7 @@ use domain::ids::AccountId;
 use parking_lot::RwLock;
 
 use crate::StorageError;
-use crate::ledger::{Ledger, LedgerSettings, Shared, queue::Queue, write_back};
+use crate::ledger::{Ledger, LedgerSettings, Shared, queue::Queue, solitude, write_back};
 use crate::postgres::Postgres;
 use crate::sqlite::{self, Sqlite};
 use crate::tx::{Changed, Tx};
@@ -91,9 +91,10 @@ impl Database {
                 let now = shared.clock.now();
                 let migrate = move |tx: &mut Tx<'_>| {
                     migrations::migrate(tx, now)?;
-                    crate::ledger::upkeep::make_partitions(tx, now)
+                    crate::ledger::upkeep::make_partitions(tx, now)?;
+                    solitude::count_oneself(tx)
                 };
-                postgres.run::<_, StorageError, _>(migrate, false).await?;
+                postgres.run::<_, StorageError, _>(migrate, false).await.0?;
                 Self { engine: Arc::new(Engine::Postgres(postgres)), listeners }
             }
         };
@@ -115,7 +116,7 @@ impl Database {
                 let mut closure = closure;
                 sqlite.read(move |tx| closure(tx)).await
             }
-            Engine::Postgres(postgres) => postgres.run(closure, true).await.map(|(value, _)| value),
+            Engine::Postgres(postgres) => postgres.run(closure, true).await.0,
         }
     }
 
@@ -139,9 +140,9 @@ impl Database {
                 }
             }
             Engine::Postgres(postgres) => {
-                let (value, changed) = postgres.run(closure, false).await?;
+                let (outcome, changed) = postgres.run(closure, false).await;
                 self.listeners.tell(&changed);
-                Ok(value)
+                outcome
             }
         }
     }
@@ -174,6 +175,14 @@ impl Database {
 
     pub fn is_postgres(&self) -> bool {
         matches!(&*self.engine, Engine::Postgres(_))
+    }
+
+    /// What this process is called among the connections of its PostgreSQL server.
+    pub(crate) fn postgres_name(&self) -> Option<Arc<str>> {
+        match &*self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(postgres) => Some(postgres.name.clone()),
+        }
     }
 
     pub(crate) fn sqlite_queue(&self) -> Option<Arc<Queue>> {

@@ -45,6 +45,16 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0006_billing.sql"),
         postgres: include_str!("../migrations/postgres/0006_billing.sql"),
     },
+    Migration {
+        name: "0007_solitude",
+        sqlite: include_str!("../migrations/sqlite/0007_solitude.sql"),
+        postgres: include_str!("../migrations/postgres/0007_solitude.sql"),
+    },
+    Migration {
+        name: "0008_stripe_meters",
+        sqlite: include_str!("../migrations/sqlite/0008_stripe_meters.sql"),
+        postgres: include_str!("../migrations/postgres/0008_stripe_meters.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

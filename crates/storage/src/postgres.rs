@@ -1,18 +1,22 @@
 //! The server engine: a pool of connections for the cold paths and the ledger's lanes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
-use crate::StorageError;
+use crate::ledger::solitude::NAME_PREFIX;
 use crate::tx::{Changed, Engine, Tx};
+use crate::{Entropy, StorageError};
 
 /// How often a transaction that failed on a serialization failure, a deadlock or a lost connection is run again.
 const ATTEMPTS: usize = 5;
 
 pub(crate) struct Postgres {
     pub pool: Pool,
+    /// What this process is called among the server's connections; no other is called so.
+    pub name: Arc<str>,
 }
 
 impl Postgres {
@@ -21,7 +25,8 @@ impl Postgres {
         let mut config: tokio_postgres::Config = url
             .parse()
             .map_err(|error| StorageError::Unavailable(format!("the database URL cannot be read: {error}")))?;
-        config.application_name("tollway");
+        let name = format!("{NAME_PREFIX}{:016x}", Entropy::system().bits() as u64);
+        config.application_name(&name);
         config.connect_timeout(Duration::from_secs(5));
         // A request that left does not stop its statement; the server does.
         config.options("-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000");
@@ -33,11 +38,12 @@ impl Postgres {
             .create_timeout(Some(Duration::from_secs(5)))
             .build()
             .map_err(StorageError::unexpected)?;
-        Ok(Self { pool })
+        Ok(Self { pool, name: name.into() })
     }
 
-    /// Runs a closure in one transaction, again when that can help. Returns what it changed beside its value.
-    pub async fn run<T, E, F>(&self, mut closure: F, read_only: bool) -> Result<(T, Changed), E>
+    /// Runs a closure in one transaction, again when that can help. Returns what it changed beside its value; also when
+    /// it failed, since it may have been committed all the same.
+    pub async fn run<T, E, F>(&self, mut closure: F, read_only: bool) -> (Result<T, E>, Changed)
     where
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
@@ -46,21 +52,24 @@ impl Postgres {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let client = self.pool.get().await.map_err(StorageError::from)?;
+            let client = match self.pool.get().await {
+                Ok(client) => client,
+                Err(error) => return (Err(StorageError::from(error).into()), Changed::default()),
+            };
             let runtime = tokio::runtime::Handle::current();
             let run = move || {
                 let (outcome, changed, retry) = run_once(&client, runtime, &mut closure, read_only);
                 (outcome, changed, retry, closure)
             };
-            let (outcome, changed, retry, returned) =
-                tokio::task::spawn_blocking(run).await.map_err(StorageError::unexpected)?;
+            let (outcome, changed, retry, returned) = match tokio::task::spawn_blocking(run).await {
+                Ok(ran) => ran,
+                Err(error) => return (Err(StorageError::unexpected(error).into()), Changed::default()),
+            };
             closure = returned;
-            match outcome {
-                Ok(value) => return Ok((value, changed)),
-                Err(_) if retry && attempt < ATTEMPTS => {
-                    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
-                }
-                Err(error) => return Err(error),
+            if outcome.is_err() && retry && attempt < ATTEMPTS {
+                tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
+            } else {
+                return (outcome, changed);
             }
         }
     }

@@ -3,15 +3,18 @@
 use domain::billing::{CollectionPause, Direction, Status, direction};
 use domain::catalog::Interval;
 use domain::ids::PlanVersionId;
+use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, Timestamp};
-use providers::stripe::{Invoice, Price, Subscription};
-use storage::records::billed_subscriptions::{self, BilledSubscription};
+use providers::stripe::{Invoice, Price, Subscription, SubscriptionItem};
+use storage::records::billed_subscriptions::{self, BilledSubscription, MeteredItem};
 use storage::records::{billing_customers, wanted_plans};
 use storage::{StorageError, Tx};
 
 use super::plan_of_price::{amount, plan_of_price};
 use super::settle::rank;
 use super::tell::{Happened, Teller};
+use crate::catalog::push_meters::METER_METADATA;
+use crate::catalog::push_to_stripe::PLAN_METADATA;
 use crate::mail::Mail;
 
 /// On subscriptions at Stripe: the plan version that is kept until a smaller one takes effect, and until when, in seconds.
@@ -62,7 +65,7 @@ fn read(
     invoices: &[Invoice],
     former: Option<&BilledSubscription>,
 ) -> Result<(BilledSubscription, Option<String>), StorageError> {
-    let item = seen.items.first();
+    let item = seen.bought_item();
     let former_plan = former.and_then(|former| former.plan_version);
     let sold =
         item.map(|item| plan_of_price(tx, &teller.plans, &item.price, &seen.metadata, former_plan)).transpose()?;
@@ -111,9 +114,20 @@ fn read(
             paid_until: paid_until(invoices.iter().filter(own), period_end).unwrap_or(period_start),
         }),
         kept: kept_plan.filter(is_kept).zip(kept_until),
+        metered: metered(seen),
         created_at: seen.created,
     };
     Ok((billed, drift))
+}
+
+/// The items that meters at Stripe count and that this server has put there.
+fn metered(seen: &Subscription) -> Vec<MeteredItem> {
+    let named = |item: &SubscriptionItem| {
+        let of = |name: &str| item.price.metadata.get(name).map(|text| Name::from(text.as_str()));
+        let (item_id, price) = (item.id.clone(), item.price.id.clone());
+        Some(MeteredItem { item: item_id, price, plan: of(PLAN_METADATA)?, event: of(METER_METADATA)? })
+    };
+    seen.items.iter().filter(|item| item.price.is_metered).filter_map(named).collect()
 }
 
 /// What a price costs in the subscription's currency. Stripe does not tell a subscription's price in every currency; the

@@ -11,30 +11,44 @@ use storage::records::overage_charges::{self, OverageCharge};
 use storage::records::{billing_customers, invoices};
 
 use super::charge_overage::is_billed_soon;
+use super::report_overage::{Report, report};
 use crate::{App, AppError};
 
 /// On invoice items at Stripe: which part of which window they charge.
 const OVERAGE: &str = "tollway_overage";
 
 /// What is known before anything is billed.
-struct ToBill {
-    customer: String,
+pub(super) struct ToBill {
+    pub customer: String,
     charges: Vec<(OverageCharge, BilledSubscription)>,
-    /// Stripe's ids of drafts, with their subscription and the end of the period that they close.
-    drafts: Vec<(String, String, Timestamp)>,
+    pub drafts: Vec<Draft>,
+}
+
+/// An invoice that is not final.
+pub(super) struct Draft {
+    /// Stripe's id.
+    pub id: String,
+    pub subscription: String,
+    /// The period that it closes.
+    pub period: (Timestamp, Timestamp),
+    pub created_at: Timestamp,
 }
 
 pub(super) async fn bill_overage(app: &App, account: AccountId) -> Result<(), AppError> {
     let Some(to_bill) = to_bill(app, account).await? else { return Ok(()) };
     let stripe = app.stripe()?;
     for (charge, billed) in &to_bill.charges {
+        if report(app, stripe, &to_bill, charge).await? != Report::ByInvoice {
+            continue;
+        }
         let made = match made_before(stripe, &to_bill.customer, charge).await? {
             Some(made) => made,
             None => bill(stripe, &to_bill, charge, billed).await?,
         };
         collect_own(stripe, charge, &made).await?;
         let (charge, made) = (charge.clone(), made.id);
-        let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(overage_charges::settle(tx, &charge, &made)?) };
+        let write =
+            move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(overage_charges::settle(tx, &charge, &made, false)?) };
         app.database.write("settle_overage", write).await?;
     }
     Ok(())
@@ -51,7 +65,10 @@ async fn to_bill(app: &App, account: AccountId) -> Result<Option<ToBill>, AppErr
             Some((charge, billed))
         });
         let drafts = invoices::unsettled(tx, account)?.into_iter().filter(|invoice| invoice.status == "draft");
-        let drafts = drafts.filter_map(|draft| Some((draft.stripe_id, draft.subscription?, draft.period_end)));
+        let drafts = drafts.filter_map(|draft| {
+            let period = (draft.period_start, draft.period_end);
+            Some(Draft { id: draft.stripe_id, subscription: draft.subscription?, period, created_at: draft.created_at })
+        });
         Ok(Some(ToBill { customer, charges: with_subscription.collect(), drafts: drafts.collect() }))
     };
     app.database.read("overage_to_bill", read).await
@@ -70,12 +87,10 @@ async fn bill(
     charge: &OverageCharge,
     billed: &BilledSubscription,
 ) -> Result<InvoiceItem, AppError> {
-    let closing = to_bill
-        .drafts
-        .iter()
-        .find(|(_, subscription, period_end)| *subscription == billed.id && *period_end >= charge.window_end);
-    if let Some((draft, ..)) = closing {
-        let item = item(to_bill, charge, Some(draft.clone()), None);
+    let closing =
+        to_bill.drafts.iter().find(|draft| draft.subscription == billed.id && draft.period.1 >= charge.window_end);
+    if let Some(draft) = closing {
+        let item = item(to_bill, charge, Some(draft.id.clone()), None);
         match stripe.create_invoice_item(&item, &format!("{}:draft", name(charge))).await {
             // It was finalized meanwhile; the next invoice takes it.
             Err(StripeError::Invalid { .. }) => {}

@@ -87,7 +87,7 @@ pub async fn buy_credits(
                 currency: bought.currency.clone(),
                 unit_amount: bought.price,
             },
-            quantity: 1,
+            quantity: Some(1),
         }],
         success_url: bought.success_url.clone(),
         cancel_url: Some(bought.cancel_url.clone()),

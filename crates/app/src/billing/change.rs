@@ -10,12 +10,14 @@ use domain::billing::{Direction, Status, direction};
 use domain::catalog::Interval;
 use domain::ids::{AccountId, PlanVersionId};
 use domain::time::Timestamp;
-use providers::stripe::{Metadata, PaymentBehavior, Preview, ProrationBehavior, Stripe, SubscriptionChange, TrialEnd};
+use providers::stripe::{
+    Metadata, MeteredChange, PaymentBehavior, Preview, ProrationBehavior, Stripe, SubscriptionChange, TrialEnd,
+};
 use storage::records::billed_subscriptions::BilledSubscription;
 
 use super::apply_stripe_subscription::{KEPT_BEFORE, KEPT_PLAN, KEPT_UNTIL};
-use super::checkout::bought;
-use super::plan_of_price::price_of_plan;
+use super::checkout::named;
+use super::plan_of_price::{Prices, prices_of_plan};
 use super::selling::{Offer, Stands, is_changeable, offer, stands};
 use super::settle::rank;
 use crate::{App, AppError};
@@ -52,6 +54,8 @@ pub(super) struct Change {
     pub billed: BilledSubscription,
     pub offer: Offer,
     pub price: String,
+    /// What meters at Stripe count from now on, and what not any more.
+    metered: Vec<MeteredChange>,
     pub when: When,
     pub proration_date: Timestamp,
 }
@@ -80,7 +84,7 @@ pub(super) async fn possible(
     if way == Direction::Nothing && plan_now == Some(offer.version.id) && !undoes {
         return Err(AppError::NothingToChange);
     }
-    let price = price_of_plan(app, stripe, &offer.version.plan, offer.interval).await?;
+    let prices = prices_of_plan(app, stripe, &offer.version.plan, offer.interval).await?;
     // A trial has nothing to credit: what changes in it changes at once.
     let when = if billed.status == Status::Trialing && billed.kept.is_none() { When::Now } else { wanted.when };
     let proration_date = wanted.proration_date.unwrap_or(Timestamp::from_seconds(now.seconds()));
@@ -90,7 +94,15 @@ pub(super) async fn possible(
             "It is within the period that is paid for, and not in the future.",
         ));
     }
-    Ok(Change { stands, billed, offer, price: price.id, when, proration_date })
+    let metered = metered_changes(&billed, &prices);
+    Ok(Change { stands, billed, offer, price: prices.bought, metered, when, proration_date })
+}
+
+fn metered_changes(billed: &BilledSubscription, prices: &Prices) -> Vec<MeteredChange> {
+    let goes = billed.metered.iter().filter(|there| !prices.metered.contains(&there.price));
+    let goes = goes.map(|there| MeteredChange::Remove(there.item.clone()));
+    let comes = prices.metered.iter().filter(|price| !billed.metered.iter().any(|there| there.price == **price));
+    goes.chain(comes.cloned().map(MeteredChange::Add)).collect()
 }
 
 impl Change {
@@ -128,7 +140,7 @@ impl Change {
     }
 
     fn metadata(&self, account: AccountId) -> Metadata {
-        let mut metadata = bought(account, &self.offer);
+        let mut metadata = named(account, &self.offer);
         // Empty words delete what was there.
         let (mut plan, mut until, mut before) = (String::new(), String::new(), String::new());
         let kept = self.billed.kept.map(|(plan, _)| plan).or(self.billed.plan_version);
@@ -148,6 +160,7 @@ impl Change {
         SubscriptionChange {
             item: self.billed.item.clone(),
             price: Some(self.price.clone()),
+            metered: self.metered.clone(),
             proration_behavior: Some(self.proration()),
             proration_date: prorates.then_some(self.proration_date),
             payment_behavior: Some(match prorates {
@@ -172,6 +185,7 @@ impl Change {
             subscription: Some(self.billed.id.clone()),
             item: self.billed.item.clone(),
             price: Some(self.price.clone()),
+            metered: self.metered.clone(),
             proration_behavior: Some(self.proration()),
             proration_date: prorates.then_some(self.proration_date),
             trial_end: self.trial_end(),

@@ -91,7 +91,7 @@ async fn carry_out(
 }
 
 fn is_done(made: &Subscription, change: &Change) -> bool {
-    made.items.first().is_none_or(|item| item.price.id == change.price)
+    made.bought_item().is_none_or(|item| item.price.id == change.price)
 }
 
 /// Where the invoice of a change that waits is paid.

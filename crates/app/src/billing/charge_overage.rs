@@ -6,18 +6,19 @@
 //! invoice where there is one, else on the next invoice; where the next invoice is a year away, or none comes any more, on
 //! an invoice of its own. What is still booked into a window after it was charged is charged as a further part.
 
-use domain::billing::overage_line;
+use domain::billing::{overage_line, units_to_report};
 use domain::catalog::{COST_METER, Interval, Limit, LimitScope, Past};
 use domain::entitlements::{Entitlements, Overrides};
 use domain::ids::{AccountId, PlanVersionId};
 use domain::ledger::Place;
 use domain::money::Currency;
 use domain::name::Name;
+use domain::quantity::Quantity;
 use domain::time::{MICROS_PER_DAY, Timestamp};
 use domain::windows::{Window, WindowKind};
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
-use storage::records::overage_charges::{self, OverageCharge};
+use storage::records::overage_charges::{self, ChargeState, OverageCharge};
 use storage::records::subscription_history::{self, HistoryEntry};
 use storage::records::{accounts, invoices, stripe_prices, subscriptions};
 use storage::{StorageError, Tx};
@@ -43,6 +44,8 @@ const MOST_WINDOWS: usize = 80;
 struct Ended {
     subscription: BilledSubscription,
     limit: Limit,
+    /// Whose limit it is.
+    plan: PlanVersionId,
     window: Window,
     end: Timestamp,
 }
@@ -122,9 +125,9 @@ async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppE
             }
             let known = (paid_periods(tx, &billed, now)?, learned_changes(tx, &billed)?);
             let in_force = |at: Timestamp| plan_at(&plans, &billed, &known, at);
-            for (window, limit) in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
+            for (window, plan, limit) in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
                 let end = window.end.unwrap_or(closed_at).min(closed_at);
-                let ended = Ended { subscription: billed.clone(), limit, window, end };
+                let ended = Ended { subscription: billed.clone(), limit, plan, window, end };
                 if !waits_for_draft(&billed, end, now) && !is_settled(tx, account, &ended, now)? {
                     found.push(ended);
                 }
@@ -149,7 +152,7 @@ fn windows_of(
     (overrides, in_force): (&Overrides, &dyn Fn(Timestamp) -> Option<PlanVersionId>),
     closed_at: Timestamp,
     now: Timestamp,
-) -> Vec<(Window, Limit)> {
+) -> Vec<(Window, PlanVersionId, Limit)> {
     let mut found = Vec::new();
     for kind in [WindowKind::Period, WindowKind::Year, WindowKind::Month, WindowKind::Day] {
         let mut at = closed_at;
@@ -158,8 +161,12 @@ fn windows_of(
             let is_over = window.end.is_some_and(|end| end <= now) || (billed.ended_at.is_some() && at == closed_at);
             let end = window.end.unwrap_or(closed_at).min(closed_at);
             if is_over {
-                let limits = in_force(end).map(|version| charged_limits(plans, version, overrides, kind));
-                found.extend(limits.into_iter().flatten().map(|limit| (window, limit)));
+                let version = in_force(end);
+                let limits = version.map(|version| (version, charged_limits(plans, version, overrides, kind)));
+                let limits = limits
+                    .into_iter()
+                    .flat_map(|(version, limits)| limits.into_iter().map(move |limit| (version, limit)));
+                found.extend(limits.map(|(version, limit)| (window, version, limit)));
             }
             let before = window.start.minus_micros(1);
             let oldest = billed.created_at.max(now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY));
@@ -259,15 +266,22 @@ fn book_one(
     (ended, used): (&Ended, i64),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let Ended { subscription, limit, window, end } = ended;
-    let Past::Charge { charge_nano, each, up_to_minor } = limit.past else { return Ok(()) };
-    if subscription.currency != plans.catalog.currency {
-        // Its price is in the catalog's currency alone; nothing is converted.
+    let Ended { subscription, limit, window, end, .. } = ended;
+    let Past::Charge { each, .. } = limit.past else { return Ok(()) };
+    let Some(price) = limit.past.charge_in(&subscription.currency, &plans.catalog.currency) else {
+        // A catalog that is checked has a price in every currency; what was agreed for one account may have none.
         tracing::warn!(%account, meter = %limit.meter, "usage past a limit has no price in the account's currency");
         return Ok(());
-    }
+    };
     let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
-    let Some(whole) = overage_line(past(limit, used), (charge_nano, each), up_to_minor, decimals) else {
+    let terms = (price.charge_nano, each);
+    let stripe_meter = stripe_meter(plans, ended).cloned();
+    let past = match &stripe_meter {
+        // A meter at Stripe counts whole units.
+        Some(_) => units_to_report(past(limit, used), terms, price.up_to_minor, decimals) * Quantity::ONE.millionths(),
+        None => past(limit, used),
+    };
+    let Some(whole) = overage_line(past, terms, price.up_to_minor, decimals) else {
         return Ok(());
     };
     let before = overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?;
@@ -288,25 +302,40 @@ fn book_one(
         quantity,
         amount: whole.amount - charged,
         currency: subscription.currency.clone(),
-        description: description(plans, limit, quantity, (window.start, *end)),
-        waits: true,
+        description: description(limit, (quantity, terms), &subscription.currency, (window.start, *end)),
+        state: ChargeState::Waiting,
         stripe_id: None,
+        stripe_meter,
         created_at: now,
     };
     Ok(overage_charges::insert(tx, &charge)?)
 }
 
+/// The meter at Stripe that a window's usage is reported to: where the plan says so and the subscription, which is billed
+/// by the month and goes on, has its price. What is used in a trial Stripe would not bill.
+fn stripe_meter<'e>(plans: &PlanBook, ended: &'e Ended) -> Option<&'e Name> {
+    let Ended { subscription, limit, plan, end, .. } = ended;
+    let Past::Charge { stripe_meter: Some(event), .. } = &limit.past else { return None };
+    let plan = &plans.versions.get(plan)?.plan.key;
+    let is_counted = subscription.metered.iter().any(|item| item.event == *event && item.plan == *plan);
+    let is_trial = subscription.trial_end.is_some_and(|trial_end| *end <= trial_end);
+    (is_counted && !is_trial && is_billed_soon(subscription)).then_some(event)
+}
+
 /// `150,000 llm_tokens past 2,000,000, at 0.5 USD for each 100,000 (1 May 2026, 00:00 UTC to 1 June 2026, 00:00 UTC)`.
-fn description(plans: &PlanBook, limit: &Limit, quantity: i64, (start, end): (Timestamp, Timestamp)) -> String {
-    let Past::Charge { charge_nano, each, .. } = limit.past else { return String::new() };
+fn description(
+    limit: &Limit,
+    (quantity, (charge_nano, each)): (i64, (i64, i64)),
+    currency: &str,
+    (start, end): (Timestamp, Timestamp),
+) -> String {
     let of = |amount: i64| digits(&limit.meter, amount);
     format!(
-        "{} {} past {}, at {} {} for each {} ({} to {})",
+        "{} {} past {}, at {} {currency} for each {} ({} to {})",
         of(quantity),
         limit.meter,
         of(limit.amount.unwrap_or_default()),
         digits(&COST_METER.into(), charge_nano),
-        plans.catalog.currency,
         of(each),
         start.for_people(),
         end.for_people(),

@@ -113,7 +113,21 @@ async fn check_portal(
 async fn check_prices(stripe: &Stripe, catalog: &Catalog) -> Result<Vec<StripeFinding>, StripeError> {
     let push = "Run `tollway catalog push-to-stripe`.";
     let about = |Step { plan, what }: Step| match what {
-        StepKind::FoundProduct { .. } | StepKind::FoundPrice { .. } | StepKind::CreateProduct { .. } => None,
+        StepKind::FoundProduct { .. }
+        | StepKind::FoundPrice { .. }
+        | StepKind::CreateProduct { .. }
+        | StepKind::FoundMeter { .. }
+        | StepKind::FoundMeteredPrice { .. } => None,
+        StepKind::CreateMeter { event } => {
+            Some(stops(format!("Stripe has no meter {event} for the plan {plan}. {push}")))
+        }
+        StepKind::CreateMeteredPrice { price, .. } => {
+            Some(stops(format!("Stripe has no price {} for the plan {plan}. {push}", price.lookup_key)))
+        }
+        StepKind::DifferentMeteredPrice { price, differences, .. } => {
+            let differences = differences.join("; ");
+            Some(stops(format!("The price {} of the plan {plan} differs: {differences}. {push}", price.lookup_key)))
+        }
         StepKind::CreatePrice { price, .. } => {
             Some(stops(format!("Stripe has no price {} for the plan {plan}. {push}", price.lookup_key)))
         }

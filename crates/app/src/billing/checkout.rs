@@ -11,7 +11,7 @@ use storage::records::billing_intents::BillingIntent;
 
 use super::customer::{ACCOUNT, ensure_customer};
 use super::intents::{self, answered};
-use super::plan_of_price::{PLAN_VERSION, price_of_plan};
+use super::plan_of_price::{PLAN_VERSION, Prices, prices_of_plan};
 use super::selling::{Offer, Stands, buyer, offer, redirect_target, stands, trial_days};
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -57,9 +57,9 @@ pub(crate) async fn checkout_of(app: &App, account: AccountId, wanted: &Purchase
     must_be_free(&stands)?;
     let success = redirect_target(app, "success_url", wanted.success_url.as_deref(), "checkout/done")?;
     let cancel = redirect_target(app, "cancel_url", wanted.cancel_url.as_deref(), "checkout/canceled")?;
-    let price = price_of_plan(app, stripe, &offer.version.plan, offer.interval).await?;
+    let prices = prices_of_plan(app, stripe, &offer.version.plan, offer.interval).await?;
     let customer = ensure_customer(app, stripe, account).await?;
-    let new = session(app, &stands, &offer, (price.id, customer, account), (success, cancel));
+    let new = session(app, &stands, &offer, (prices, customer, account), (success, cancel));
     let request = json!({
         "customer": new.customer,
         "plan_version": offer.version.id.to_string(),
@@ -95,20 +95,23 @@ fn session(
     app: &App,
     stands: &Stands,
     offer: &Offer,
-    (price, customer, account): (String, String, AccountId),
+    (prices, customer, account): (Prices, String, AccountId),
     (success, cancel): (String, String),
 ) -> NewCheckout {
     let billing = &app.settings.billing;
     let plan = &offer.version.plan;
     let trial_days = trial_days(stands, plan);
+    let line = |price: String, quantity| CheckoutLine { price: CheckoutPrice::Listed(price), quantity };
+    let bought = line(prices.bought, Some(1));
+    let metered = prices.metered.into_iter().map(|price| line(price, None));
     NewCheckout {
         mode: CheckoutMode::Subscription,
         customer: Some(customer),
-        lines: vec![CheckoutLine { price: CheckoutPrice::Listed(price), quantity: 1 }],
+        lines: [bought].into_iter().chain(metered).collect(),
         success_url: success,
         cancel_url: Some(cancel),
         client_reference_id: Some(account.to_string()),
-        metadata: bought(account, offer),
+        metadata: named(account, offer),
         trial_days,
         missing_payment_method: trial_days.map(|_| MissingPaymentMethod::Pause),
         card_only_if_required: trial_days.is_some() && !plan.trial_needs_card,
@@ -123,7 +126,7 @@ fn session(
 }
 
 /// What Stripe keeps with a subscription, so that it can be told whose it is and what was bought.
-pub(super) fn bought(account: AccountId, offer: &Offer) -> Metadata {
+pub(super) fn named(account: AccountId, offer: &Offer) -> Metadata {
     [(ACCOUNT.to_owned(), account.to_string()), (PLAN_VERSION.to_owned(), offer.version.id.to_string())].into()
 }
 

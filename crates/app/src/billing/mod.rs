@@ -28,6 +28,7 @@ mod preview_change;
 mod read_stripe;
 pub(crate) mod receive_event;
 pub(crate) mod reconcile;
+mod report_overage;
 mod resume;
 mod selling;
 pub mod set_up_stripe;

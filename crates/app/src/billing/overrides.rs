@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::catalog::{ALLOWED_MODELS, Catalog, FeatureValue, MeterKind, Past};
+use domain::catalog::{ALLOWED_MODELS, Catalog, Charge, FeatureValue, MeterKind, Past};
 use domain::entitlements::{LimitOverride, Overrides};
 use domain::name::Name;
 use domain::windows::WindowKind;
@@ -129,10 +129,14 @@ fn check_limit(catalog: &Catalog, place: usize, limit: &LimitOverride) -> Result
         Some(Past::Charge { .. }) if meter.kind == MeterKind::Level => {
             invalid("past", format!("The meter `{name}` is a level: what is above its limit is never billed."))
         }
-        Some(Past::Charge { charge_nano, each, up_to_minor })
-            if *charge_nano <= 0 || *each <= 0 || up_to_minor.is_some_and(i64::is_negative) =>
-        {
-            invalid("past", "A charge and what it is for are more than zero.".into())
+        Some(Past::Charge { charge_nano, each, up_to_minor, other_currencies, .. }) => {
+            let own = Charge { charge_nano: *charge_nano, up_to_minor: *up_to_minor };
+            let is_wrong =
+                |charge: &Charge| charge.charge_nano <= 0 || charge.up_to_minor.is_some_and(i64::is_negative);
+            if *each <= 0 || is_wrong(&own) || other_currencies.values().any(is_wrong) {
+                return invalid("past", "A charge and what it is for are more than zero.".into());
+            }
+            Ok(())
         }
         _ => Ok(()),
     }

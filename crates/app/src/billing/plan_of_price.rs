@@ -63,29 +63,44 @@ pub(super) fn amount(plan: &Plan, catalog_currency: &str, currency: &str, interv
     amounts.get(&interval).copied()
 }
 
-/// The price at Stripe that sells a plan.
+/// What Stripe sells a plan by.
+pub(super) struct Prices {
+    /// The id of what is paid ahead.
+    pub bought: String,
+    /// The ids of what its meters count.
+    pub metered: Vec<String>,
+}
+
+/// The prices at Stripe that sell a plan.
 ///
 /// # Errors
-/// [`AppError::PlanNotSold`] when Stripe has no such price.
-pub(super) async fn price_of_plan(
+/// [`AppError::PlanNotSold`] when Stripe lacks one.
+pub(super) async fn prices_of_plan(
     app: &App,
     stripe: &Stripe,
     plan: &Plan,
     interval: Interval,
-) -> Result<Price, AppError> {
+) -> Result<Prices, AppError> {
     let not_sold = |reason: String| AppError::PlanNotSold { plan: plan.key.clone(), reason };
     let Some(lookup_key) = plan.stripe_lookup_keys.get(&interval) else {
         return Err(not_sold(format!("The plan {} has no {} price.", plan.key, interval.as_str())));
     };
-    let found = stripe.prices_by_lookup_keys(&[lookup_key]).await?;
-    let Some(price) = found.into_iter().find(|price| price.active) else {
-        return Err(not_sold(format!(
-            "Stripe has no price with the lookup key {lookup_key} yet. Run `tollway catalog push-to-stripe`."
-        )));
-    };
-    let (id, key, plan) = (price.id.clone(), lookup_key.clone(), plan.key.clone());
+    let metered = plan.stripe_meters().filter_map(|(event, _)| plan.metered_lookup_key(event, interval));
+    let keys: Vec<String> = [lookup_key.clone()].into_iter().chain(metered).collect();
+    let found = stripe.prices_by_lookup_keys(&keys).await?;
+    let mut ids = Vec::new();
+    for key in &keys {
+        let Some(price) = found.iter().find(|price| price.active && price.lookup_key.as_ref() == Some(key)) else {
+            return Err(not_sold(format!(
+                "Stripe has no price with the lookup key {key} yet. Run `tollway catalog push-to-stripe`."
+            )));
+        };
+        ids.push(price.id.clone());
+    }
+    let bought = ids.remove(0);
+    let (id, key, plan) = (bought.clone(), lookup_key.clone(), plan.key.clone());
     let write =
         move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(stripe_prices::put(tx, &id, &key, &plan, interval)?) };
     app.database.write("remember_price", write).await?;
-    Ok(price)
+    Ok(Prices { bought, metered: ids })
 }

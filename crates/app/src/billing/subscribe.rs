@@ -4,11 +4,11 @@ use domain::catalog::Interval;
 use providers::stripe::{MissingPaymentMethod, NewSubscription, Subscription};
 use serde_json::json;
 
-use super::checkout::{bought, must_be_free};
+use super::checkout::{must_be_free, named};
 use super::converge::converge;
 use super::customer::ensure_customer;
 use super::intents::{self, answered};
-use super::plan_of_price::price_of_plan;
+use super::plan_of_price::prices_of_plan;
 use super::read_stripe::Depth;
 use super::selling::{buyer, offer, stands, trial_days};
 use crate::{AccountRef, App, AppError, Caller};
@@ -40,7 +40,7 @@ pub async fn subscribe(
     let stands = stands(app, account).await?;
     let offer = offer(&stands, plan, interval)?;
     must_be_free(&stands)?;
-    let price = price_of_plan(app, stripe, &offer.version.plan, interval).await?;
+    let prices = prices_of_plan(app, stripe, &offer.version.plan, interval).await?;
     let customer = ensure_customer(app, stripe, account).await?;
     let trial_days = trial_days(&stands, &offer.version.plan);
     let request = json!({
@@ -58,13 +58,14 @@ pub async fn subscribe(
     }
     let new = NewSubscription {
         customer,
-        price: price.id,
+        price: prices.bought,
+        metered: prices.metered,
         default_incomplete: true,
         trial_days,
         missing_payment_method: trial_days.map(|_| MissingPaymentMethod::Pause),
         automatic_tax: app.settings.billing.automatic_tax,
         currency: (offer.currency != stands.plans.catalog.currency).then(|| offer.currency.clone()),
-        metadata: bought(account, &offer),
+        metadata: named(account, &offer),
         ..NewSubscription::default()
     };
     let made = stripe.create_subscription(&new, &intents::key(&intent, "subscription")).await;

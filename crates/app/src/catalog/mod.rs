@@ -6,6 +6,7 @@ mod config;
 mod entitlements;
 mod list_plans;
 mod preview_catalog;
+pub mod push_meters;
 pub mod push_to_stripe;
 
 pub use apply_catalog::{AppliedChanges, CatalogError, apply_catalog};

@@ -11,9 +11,11 @@ use domain::money::{Currency, Money};
 use domain::name::Name;
 use providers::stripe::{Metadata, NewPrice, NewProduct, Price, Product, Recurrence, Stripe, StripeError};
 
+use super::push_meters::{self, MeteredPrice, plan_meters};
+
 /// Where a product and a price say at Stripe which plan they are for.
 pub const PLAN_METADATA: &str = "tollway_plan";
-const INTERVAL_METADATA: &str = "tollway_interval";
+pub(super) const INTERVAL_METADATA: &str = "tollway_interval";
 
 /// Ids that Stripe has made; any other text in a catalog is what a product is to be called.
 const STRIPE_PRODUCT: &str = "prod_";
@@ -63,6 +65,28 @@ pub enum StepKind {
         id: String,
         differences: Vec<String>,
     },
+    FoundMeter {
+        event: Name,
+        id: String,
+    },
+    CreateMeter {
+        event: Name,
+    },
+    FoundMeteredPrice {
+        price: MeteredPrice,
+        id: String,
+    },
+    /// `replaces`: it takes the lookup key of the one with this id.
+    CreateMeteredPrice {
+        price: MeteredPrice,
+        product: String,
+        replaces: Option<String>,
+    },
+    DifferentMeteredPrice {
+        price: MeteredPrice,
+        id: String,
+        differences: Vec<String>,
+    },
 }
 
 /// A price as the catalog has it.
@@ -78,12 +102,25 @@ pub struct SoldPrice {
 impl StepKind {
     /// Whether something is to be made.
     pub fn is_to_do(&self) -> bool {
-        matches!(self, Self::CreateProduct { .. } | Self::CreatePrice { .. } | Self::ReplacePrice { .. })
+        matches!(
+            self,
+            Self::CreateProduct { .. }
+                | Self::CreatePrice { .. }
+                | Self::ReplacePrice { .. }
+                | Self::CreateMeter { .. }
+                | Self::CreateMeteredPrice { .. }
+        )
     }
 
     /// Whether a person must decide something first.
     pub fn is_mistake(&self) -> bool {
-        matches!(self, Self::ArchivedProduct { .. } | Self::NoProduct { .. } | Self::DifferentPrice { .. })
+        matches!(
+            self,
+            Self::ArchivedProduct { .. }
+                | Self::NoProduct { .. }
+                | Self::DifferentPrice { .. }
+                | Self::DifferentMeteredPrice { .. }
+        )
     }
 }
 
@@ -96,7 +133,7 @@ pub async fn plan_push(stripe: &Stripe, catalog: &Catalog, replace: bool) -> Res
     let found = stripe.prices_by_lookup_keys(&keys).await?;
     let found: BTreeMap<&str, &Price> =
         found.iter().filter_map(|price| Some((price.lookup_key.as_deref()?, price))).collect();
-    let mut steps = Vec::new();
+    let (mut steps, mut sold) = (Vec::new(), Vec::new());
     for (plan, prices) in plans {
         let step = |what| Step { plan: plan.key.clone(), what };
         let of_prices = prices.iter().find_map(|price| found.get(price.lookup_key.as_str())?.product.clone());
@@ -106,7 +143,9 @@ pub async fn plan_push(stripe: &Stripe, catalog: &Catalog, replace: bool) -> Res
             let there = found.get(price.lookup_key.as_str()).copied();
             steps.push(step(about_price(price, there, &product, replace)));
         }
+        sold.push(plan);
     }
+    steps.extend(plan_meters(stripe, catalog, &sold, replace).await?);
     Ok(steps)
 }
 
@@ -127,7 +166,14 @@ pub async fn carry_out(stripe: &Stripe, steps: &[Step], run: &str) -> Result<(),
             StepKind::ReplacePrice { price, product, .. } => {
                 stripe.create_price(&price.new_price(plan, product, true), &key).await?;
             }
-            StepKind::FoundProduct { .. }
+            StepKind::CreateMeter { event } => push_meters::create_meter(stripe, event, &key).await?,
+            StepKind::CreateMeteredPrice { price, product, replaces } => {
+                push_meters::create_price(stripe, &step.plan, (price, product), replaces.is_some(), &key).await?;
+            }
+            StepKind::FoundMeter { .. }
+            | StepKind::FoundMeteredPrice { .. }
+            | StepKind::DifferentMeteredPrice { .. }
+            | StepKind::FoundProduct { .. }
             | StepKind::FoundPrice { .. }
             | StepKind::ArchivedProduct { .. }
             | StepKind::NoProduct { .. }
@@ -183,10 +229,14 @@ async fn find_product(
 
 /// `tollway_acme_chat_pro`: the same at every run, and another for another product of the same company.
 fn product_id(catalog: &Catalog, plan: &Plan) -> String {
+    product_id_of(catalog, plan.key.as_str())
+}
+
+pub(super) fn product_id_of(catalog: &Catalog, what: &str) -> String {
     let words = catalog.product.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut id = String::from("tollway_");
     words.for_each(|word| id.extend([&word.to_ascii_lowercase(), "_"]));
-    id + plan.key.as_str()
+    id + what
 }
 
 fn about_price(price: SoldPrice, there: Option<&Price>, product: &str, replace: bool) -> StepKind {
@@ -293,7 +343,9 @@ mod tests {
             currency: "usd".into(),
             unit_amount: Some(1_500),
             currency_options: [("usd".to_owned(), 1_500), ("jpy".to_owned(), 2_000)].into(),
+            exact_amounts: BTreeMap::new(),
             recurring: Some(Recurrence { interval: "month".into(), count: 1 }),
+            is_metered: false,
             active: true,
             metadata: Metadata::new(),
         }

@@ -9,6 +9,8 @@ use domain::pricing::{CallTokens, lookup_model};
 use http::{HeaderMap, StatusCode, header};
 use providers::model_api::{Answer, Endpoint, ModelRequest, answer_text_of, estimate_tokens, usage_of_answer};
 
+use storage::ledger::Durability;
+
 use super::forwarding::{Forwarded, forward};
 use super::open_calls::HOLD_SECONDS;
 use super::settling::{OpenCall, Settled};
@@ -192,8 +194,11 @@ async fn hold(
     };
     let prompt = spoken.unwrap_or_else(|| request.prompt_estimate());
     let held = Work { tokens: Some(CallTokens::new(prompt, answered)), ..work.clone() };
+    // Whatever stops this process or its machine stops the call, and then the hold is worth nothing. What the call used is
+    // booked on the disk before it is answered.
+    let durability = Durability::Ordered;
     let hold = Hold { ttl_seconds: HOLD_SECONDS, on_expiry: OnExpiry::Release };
-    let reserved = hold_usage(app, caller, account, (held, hold)).await.map_err(|error| match error {
+    let reserved = hold_usage(app, caller, account, (held, hold, durability)).await.map_err(|error| match error {
         AppError::ModelUnknown(_) => CallError::ModelNotFound(Name::new(&request.model)),
         other => other.into(),
     })?;

@@ -3,7 +3,7 @@
 use domain::ids::{AccountId, ReservationId};
 use domain::ledger::{Action, Outcome, Terms};
 use domain::time::MICROS_PER_SECOND;
-use storage::ledger::Answer;
+use storage::ledger::{Answer, Durability};
 
 use super::consume::{account_to_count, denied, is_for_old_terms, submit, terms, terms_to_try};
 use super::work::Asked;
@@ -21,7 +21,7 @@ pub async fn reserve(
 ) -> Result<Reserved, AppError> {
     caller.must_be_key()?;
     let account = account_to_count(app, caller, account, USAGE_WRITE).await?;
-    hold_usage(app, caller, account, (work, hold)).await
+    hold_usage(app, caller, account, (work, hold, Durability::Synced)).await
 }
 
 /// As [`reserve`], for an account that is known and a caller who may.
@@ -29,12 +29,12 @@ pub(crate) async fn hold_usage(
     app: &App,
     caller: &Caller,
     account: AccountId,
-    (work, hold): (Work, Hold),
+    (work, hold, durability): (Work, Hold, Durability),
 ) -> Result<Reserved, AppError> {
     let mut tried = 0;
     loop {
         let terms = terms_to_try(app, account, tried).await?;
-        let outcome = hold_by(app, caller, (account, &terms), (&work, hold)).await;
+        let outcome = hold_by(app, caller, (account, &terms), (&work, hold, durability)).await;
         if !is_for_old_terms(app, &outcome, tried) {
             return outcome;
         }
@@ -46,7 +46,7 @@ async fn hold_by(
     app: &App,
     caller: &Caller,
     (account, terms): (AccountId, &Terms),
-    (work, hold): (&Work, Hold),
+    (work, hold, durability): (&Work, Hold, Durability),
 ) -> Result<Reserved, AppError> {
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms, plans };
@@ -56,6 +56,7 @@ async fn hold_by(
     let action = Action::Reserve { reservation, ttl_micros, on_expiry: hold.on_expiry };
     let mut prepared = asked.prepare(work, action, None)?;
     prepared.request.epoch = Some(terms.epoch);
+    prepared.request.durability = durability;
     let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
     match app.ledger.submit(prepared.request).await? {
         Answer::Judged(Outcome::Accepted(accepted)) => Ok(Reserved {

@@ -11,7 +11,7 @@ use domain::quantity::Quantity;
 use domain::suggestion::suggest_plan_with_model;
 use sha2::{Digest, Sha256};
 use storage::ledger::plan_book::PlanBook;
-use storage::ledger::{CallerKey, Request};
+use storage::ledger::{CallerKey, Durability, Request};
 
 use super::pricing::{Priced, details, price};
 use super::{Counts, IdempotencyKey, Work};
@@ -76,6 +76,7 @@ impl Asked<'_> {
                 model: work.model.clone().unwrap_or_else(|| Name::new("")),
                 details: Arc::from(details),
                 epoch: None,
+                durability: Durability::Synced,
             },
             cost: priced.map(|priced| priced.cost),
             plans: self.plans.clone(),

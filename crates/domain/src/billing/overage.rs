@@ -1,6 +1,7 @@
 //! What usage past a limit costs. Rounded once, half to even, at the line.
 
 use crate::money::divide_half_even;
+use crate::quantity::Quantity;
 
 const NANO: i128 = 1_000_000_000;
 
@@ -29,6 +30,36 @@ pub fn overage_line(
     let amount = i64::try_from(divide_half_even(whole, i128::from(each) * NANO)).unwrap_or(i64::MAX);
     let amount = up_to_minor.map_or(amount, |most| amount.min(most));
     (amount > 0).then_some(OverageLine { quantity: past, amount })
+}
+
+/// How many whole units of the meter are told to a meter at Stripe: what was used past the limit, begun ones not, and no
+/// more than `up_to_minor` pays for.
+pub fn units_to_report(past: i64, (charge_nano, each): (i64, i64), up_to_minor: Option<i64>, decimals: usize) -> i64 {
+    if past <= 0 || each <= 0 || charge_nano <= 0 {
+        return 0;
+    }
+    let minor = 10_i128.pow(u32::try_from(decimals).unwrap_or(2));
+    let agreed = up_to_minor.map(|most| i128::from(most) * NANO * i128::from(each) / (minor * i128::from(charge_nano)));
+    let past = agreed.map_or(i128::from(past), |agreed| agreed.min(i128::from(past)));
+    i64::try_from(past / i128::from(Quantity::ONE.millionths())).unwrap_or(i64::MAX)
+}
+
+/// What one unit of a meter costs, in minor units as decimal text, for a price at Stripe. `None`: it does not come out
+/// within the twelve decimals that Stripe takes.
+pub fn price_of_one((charge_nano, each): (i64, i64), decimals: usize) -> Option<String> {
+    const PLACES: u32 = 12;
+    let one = i128::from(Quantity::ONE.millionths());
+    // Nano-units of money to units, to minor units, to the last decimal.
+    let scaled = i128::from(charge_nano) * one * 10_i128.pow(u32::try_from(decimals).ok()?);
+    let scaled = scaled.checked_mul(10_i128.pow(PLACES) / NANO)?;
+    let each = i128::from(each);
+    if each <= 0 || scaled % each != 0 {
+        return None;
+    }
+    let exact = scaled / each;
+    let (whole, rest) = (exact / 10_i128.pow(PLACES), exact % 10_i128.pow(PLACES));
+    let text = format!("{whole}.{rest:012}");
+    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
 }
 
 #[cfg(test)]
@@ -64,5 +95,27 @@ mod tests {
     #[test]
     fn a_currency_without_minor_units_is_charged_in_whole_ones() {
         assert_eq!(overage_line(2 * MILLION, (5_000_000_000, MILLION), None, 0).map(|line| line.amount), Some(10));
+    }
+
+    #[test]
+    fn whole_units_are_reported_up_to_what_was_agreed() {
+        let units = |past| units_to_report(past, TOKENS, Some(2_000), 2);
+        assert_eq!(units(0), 0);
+        assert_eq!(units(MILLION - 1), 0);
+        assert_eq!(units(150_000 * MILLION + 999_999), 150_000);
+        // 20.00 dollars are 40 times 100,000 tokens.
+        assert_eq!(units(9_000_000 * MILLION), 4_000_000);
+        assert_eq!(units_to_report(i64::MAX, TOKENS, None, 2), 9_223_372_036_854);
+    }
+
+    #[test]
+    fn the_price_of_one_unit_is_exact_or_none() {
+        assert_eq!(price_of_one(TOKENS, 2).as_deref(), Some("0.0005"));
+        assert_eq!(price_of_one((5_000_000_000, MILLION), 0).as_deref(), Some("5"));
+        assert_eq!(price_of_one((500_000_000, 100 * MILLION), 2).as_deref(), Some("0.5"));
+        // A billionth of a dollar for each 100,000 is the last decimal; for each million it is beyond.
+        assert_eq!(price_of_one((1, 100_000 * MILLION), 2).as_deref(), Some("0.000000000001"));
+        assert_eq!(price_of_one((1, 1_000_000 * MILLION), 2), None);
+        assert_eq!(price_of_one((1_000_000_000, 3 * MILLION), 2), None);
     }
 }

@@ -16,7 +16,7 @@ pub use environment::{LIMIT_PREFIX, LimitSettingError, apply_limit_settings};
 pub use mistakes::{Mistake, nearest};
 pub use read::parse;
 
-pub use plan::{Enforce, FeatureValue, Interval, Limit, LimitScope, Past, Plan, PlanPrice, RateLimit};
+pub use plan::{Charge, Enforce, FeatureValue, Interval, Limit, LimitScope, Past, Plan, PlanPrice, RateLimit};
 
 use std::collections::BTreeMap;
 

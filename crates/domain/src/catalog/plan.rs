@@ -92,7 +92,22 @@ pub enum Past {
         charge_nano: i64,
         each: i64,
         up_to_minor: Option<i64>,
+        /// By ISO code: what those pay who pay the plan in another currency.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        other_currencies: BTreeMap<String, Charge>,
+        /// The event name of the meter at Stripe that it is reported to, instead of being put on the invoice from here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stripe_meter: Option<Name>,
     },
+}
+
+/// What each `each` past a limit costs in one currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    /// Billionths of the currency.
+    pub charge_nano: i64,
+    /// The most for one window, in minor units.
+    pub up_to_minor: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -120,6 +135,21 @@ pub struct RateLimit {
 }
 
 impl Plan {
+    /// The limits whose charge is reported to a meter at Stripe, by its event name.
+    pub fn stripe_meters(&self) -> impl Iterator<Item = (&Name, &Limit)> {
+        self.limits.iter().filter_map(|limit| match &limit.past {
+            Past::Charge { stripe_meter: Some(event), .. } => Some((event, limit)),
+            _ => None,
+        })
+    }
+
+    /// Under which lookup key Stripe has the price of what one of them counts, if the plan is billed by this interval.
+    /// Stripe bills a meter with the month; past a year's end would be too late.
+    pub fn metered_lookup_key(&self, event: &Name, interval: Interval) -> Option<String> {
+        let lookup_key = self.stripe_lookup_keys.get(&interval).filter(|_| interval == Interval::Monthly)?;
+        Some(format!("{lookup_key}_{event}"))
+    }
+
     /// The plan's own rate limit for a scope, else the base one times the plan's multiplier, rounded down but never to
     /// nothing. `None`: the scope is not limited.
     pub fn rate_limit(&self, scope: &str, base: &BTreeMap<Name, RateLimit>) -> Option<RateLimit> {
@@ -130,6 +160,20 @@ impl Plan {
         let multiplied = u64::from(base.requests) * u64::from(self.rate_multiplier_hundredths) / 100;
         let requests = u32::try_from(multiplied.max(1)).unwrap_or(u32::MAX);
         Some(RateLimit { requests, ..*base })
+    }
+}
+
+impl Past {
+    /// A charge in the catalog's currency alone, by our own invoice lines.
+    pub fn charge(charge_nano: i64, each: i64, up_to_minor: Option<i64>) -> Self {
+        Self::Charge { charge_nano, each, up_to_minor, other_currencies: BTreeMap::new(), stripe_meter: None }
+    }
+
+    /// What is charged in a currency. `None`: nothing is, or there is no price in it.
+    pub fn charge_in(&self, currency: &str, catalog_currency: &str) -> Option<Charge> {
+        let Self::Charge { charge_nano, up_to_minor, other_currencies, .. } = self else { return None };
+        let own = Charge { charge_nano: *charge_nano, up_to_minor: *up_to_minor };
+        if currency == catalog_currency { Some(own) } else { other_currencies.get(currency).copied() }
     }
 }
 

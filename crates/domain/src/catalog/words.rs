@@ -1,6 +1,6 @@
 //! How a catalog's amounts, limits and prices are written for people: `10,000`, `5.00 USD`, `requests per period`.
 
-use super::plan::{FeatureValue, Interval, Limit, LimitScope, Past, PlanPrice};
+use super::plan::{Charge, FeatureValue, Interval, Limit, LimitScope, Past, PlanPrice};
 use super::{COST_METER, Catalog};
 use crate::money::{Currency, Money, NanoUsd};
 use crate::quantity::Quantity;
@@ -61,11 +61,17 @@ pub fn past(limit: &Limit, currency: Currency) -> String {
     match &limit.past {
         Past::Block => "blocked".to_owned(),
         Past::Warn => "allowed with a warning".to_owned(),
-        Past::Charge { charge_nano, each, up_to_minor } => {
-            let charge = cost(NanoUsd::from_nano(*charge_nano), currency);
+        Past::Charge { charge_nano, each, up_to_minor, other_currencies, .. } => {
             let each = meter_amount(limit.meter.as_str(), *each, currency);
-            let up_to = up_to_minor.map(|minor| format!(", up to {}", Money::new(minor, currency)));
-            format!("charged {charge} for each {each}{}", up_to.unwrap_or_default())
+            let own = (currency, Charge { charge_nano: *charge_nano, up_to_minor: *up_to_minor });
+            let others =
+                other_currencies.iter().filter_map(|(code, charge)| Some((Currency::parse(code).ok()?, *charge)));
+            let said = [own].into_iter().chain(others).map(|(currency, charge)| {
+                let up_to = charge.up_to_minor.map(|minor| format!(", up to {}", Money::new(minor, currency)));
+                let charge = cost(NanoUsd::from_nano(charge.charge_nano), currency);
+                format!("{charge} for each {each}{}", up_to.unwrap_or_default())
+            });
+            format!("charged {}", said.collect::<Vec<_>>().join("; or "))
         }
     }
 }

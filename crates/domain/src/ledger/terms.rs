@@ -135,7 +135,7 @@ pub(super) fn ceiling(limit: &Limit) -> Option<i64> {
         Past::Block => Some(amount),
         Past::Warn => None,
         Past::Charge { up_to_minor: None, .. } => None,
-        Past::Charge { charge_nano, each, up_to_minor: Some(up_to_minor) } => {
+        Past::Charge { charge_nano, each, up_to_minor: Some(up_to_minor), .. } => {
             let up_to_nano = i128::from(*up_to_minor) * 10_000_000;
             let paid = if *charge_nano <= 0 {
                 i128::from(i64::MAX)

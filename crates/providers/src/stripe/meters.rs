@@ -2,6 +2,7 @@
 
 use domain::time::Timestamp;
 
+use super::client::path_to;
 use super::form::Form;
 use super::object::{Object, Read, Unreadable};
 use super::{Stripe, StripeError};
@@ -68,6 +69,20 @@ impl Read for Meter {
     }
 }
 
+/// What a customer used in a time, as far as it is added up by now.
+struct Summary {
+    /// Whole units.
+    total: i64,
+}
+
+impl Read for Summary {
+    fn read(object: Object<'_>) -> Result<Self, Unreadable> {
+        let told = object.at("/aggregated_value").and_then(|at| at.value().as_f64());
+        // Whole numbers alone are reported, and they are added up.
+        told.map(|total| Self { total: total as i64 }).ok_or_else(|| Unreadable("summary without a value".to_owned()))
+    }
+}
+
 /// Stripe only says that it has taken it.
 pub(super) struct Taken;
 
@@ -75,6 +90,12 @@ impl Read for Taken {
     fn read(_: Object<'_>) -> Result<Self, Unreadable> {
         Ok(Self)
     }
+}
+
+/// Stripe sums whole minutes. What is reported just before a window's end counts with the minute in which it ends.
+fn next_minute(at: Timestamp) -> Timestamp {
+    let seconds = at.seconds();
+    Timestamp::from_seconds(seconds + (-seconds).rem_euclid(60))
 }
 
 impl Stripe {
@@ -86,8 +107,28 @@ impl Stripe {
         self.all("/v1/billing/meters", Form::new()).await
     }
 
+    /// Taken already by the same identifier, it is taken once.
     pub async fn create_meter_event(&self, event: &MeterEvent, key: &str) -> Result<(), StripeError> {
-        let Taken = self.post("/v1/billing/meter_events", event.form(), key).await?;
-        Ok(())
+        match self.post("/v1/billing/meter_events", event.form(), key).await {
+            Ok(Taken) => Ok(()),
+            Err(StripeError::Invalid { message, .. }) if message.contains("already exists with identifier") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many units a customer's events of a time report, from its first minute up to its last. Stripe adds up a little
+    /// later than it takes events.
+    pub async fn meter_total(
+        &self,
+        meter: &str,
+        customer: &str,
+        (start, end): (Timestamp, Timestamp),
+    ) -> Result<i64, StripeError> {
+        let form = Form::new()
+            .put("customer", customer)
+            .time("start_time", Some(next_minute(start)))
+            .time("end_time", Some(next_minute(end)));
+        let all: Vec<Summary> = self.all(&path_to("billing/meters", meter, "event_summaries")?, form).await?;
+        Ok(all.iter().map(|summary| summary.total).sum())
     }
 }

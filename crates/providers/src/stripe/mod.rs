@@ -61,13 +61,13 @@ pub use object::Unreadable;
 pub use payment_intents::{PaymentIntent, PaymentProblem};
 pub use portal::{NewPortalSession, PortalFlow, PortalSession};
 pub use portal_configurations::{NewPortalConfiguration, PortalConfiguration, PortalProduct};
-pub use prices::{NewPrice, Price, Recurrence};
+pub use prices::{NewMeteredPrice, NewPrice, Price, Recurrence};
 pub use products::{NewProduct, Product};
 pub use refunds::Refund;
 pub use settings::{API_VERSION, DEFAULT_BASE_URL, SettingsError, StripeSettings};
 pub use subscription_requests::{
-    BillingCycleAnchor, MissingPaymentMethod, NewSubscription, PauseCollection, PaymentBehavior, ProrationBehavior,
-    SubscriptionChange, TrialEnd,
+    BillingCycleAnchor, MeteredChange, MissingPaymentMethod, NewSubscription, PauseCollection, PaymentBehavior,
+    ProrationBehavior, SubscriptionChange, TrialEnd,
 };
 pub use subscriptions::{Subscription, SubscriptionItem};
 pub use test_clocks::TestClock;

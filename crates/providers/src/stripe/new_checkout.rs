@@ -47,7 +47,8 @@ pub enum CheckoutMode {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CheckoutLine {
     pub price: CheckoutPrice,
-    pub quantity: u32,
+    /// `None`: counted by a meter.
+    pub quantity: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,7 +118,7 @@ impl CheckoutLine {
                 .put(&format!("{place}[price_data][unit_amount]"), unit_amount)
                 .put(&format!("{place}[price_data][product_data][name]"), name),
         };
-        form.put(&format!("{place}[quantity]"), self.quantity)
+        form.maybe(&format!("{place}[quantity]"), self.quantity)
     }
 }
 

@@ -3,7 +3,7 @@
 use domain::time::Timestamp;
 
 use super::form::Form;
-use super::{BillingCycleAnchor, Metadata, ProrationBehavior, TrialEnd};
+use super::{BillingCycleAnchor, Metadata, MeteredChange, ProrationBehavior, TrialEnd};
 
 /// An invoice of its own, made as a draft.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -32,6 +32,7 @@ pub struct Preview {
     pub item: Option<String>,
     pub price: Option<String>,
     pub quantity: Option<u32>,
+    pub metered: Vec<MeteredChange>,
     pub proration_behavior: Option<ProrationBehavior>,
     pub proration_date: Option<Timestamp>,
     pub billing_cycle_anchor: Option<BillingCycleAnchor>,
@@ -61,14 +62,15 @@ impl Preview {
     pub(super) fn form(&self) -> Form {
         let behavior = self.proration_behavior.map(ProrationBehavior::word);
         let anchor = self.billing_cycle_anchor.map(BillingCycleAnchor::word);
-        Form::new()
+        let form = Form::new()
             .put("customer", &self.customer)
             .maybe("subscription", self.subscription.as_deref())
             .maybe("currency", self.currency.as_ref().map(|currency| currency.to_ascii_lowercase()))
             .flag("automatic_tax[enabled]", self.automatic_tax)
             .maybe("subscription_details[items][0][id]", self.item.as_deref())
             .maybe("subscription_details[items][0][price]", self.price.as_deref())
-            .maybe("subscription_details[items][0][quantity]", self.quantity)
+            .maybe("subscription_details[items][0][quantity]", self.quantity);
+        MeteredChange::put_all(&self.metered, form, "subscription_details[items]")
             .maybe("subscription_details[proration_behavior]", behavior)
             .time("subscription_details[proration_date]", self.proration_date)
             .maybe("subscription_details[billing_cycle_anchor][type]", anchor)

@@ -24,8 +24,12 @@ pub struct Price {
     pub unit_amount: Option<i64>,
     /// Minor units in every currency that it is sold in, its own among them, when that was told.
     pub currency_options: BTreeMap<String, i64>,
+    /// The same with what is smaller than a minor unit, as decimal text.
+    pub exact_amounts: BTreeMap<String, String>,
     /// `None`: bought once.
     pub recurring: Option<Recurrence>,
+    /// What was counted by a meter is paid afterwards; else the price is paid ahead.
+    pub is_metered: bool,
     pub active: bool,
     pub metadata: Metadata,
 }
@@ -53,6 +57,45 @@ pub struct NewPrice {
     pub metadata: Metadata,
 }
 
+/// A price for each unit that a meter counts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NewMeteredPrice {
+    pub product: String,
+    /// The meter's id.
+    pub meter: String,
+    /// Three letters, in either case.
+    pub currency: String,
+    /// Decimal text of minor units, with at most twelve decimals.
+    pub unit_amount: String,
+    /// The same in other currencies.
+    pub currency_options: BTreeMap<String, String>,
+    /// `month`, `year`.
+    pub interval: String,
+    pub lookup_key: String,
+    /// Takes the lookup key from the price that has it.
+    pub transfer_lookup_key: bool,
+    pub metadata: Metadata,
+}
+
+impl NewMeteredPrice {
+    fn form(&self) -> Form {
+        let form = Form::new()
+            .put("product", &self.product)
+            .put("currency", self.currency.to_ascii_lowercase())
+            .put("unit_amount_decimal", &self.unit_amount)
+            .put("recurring[interval]", &self.interval)
+            .put("recurring[usage_type]", "metered")
+            .put("recurring[meter]", &self.meter)
+            .put("lookup_key", &self.lookup_key)
+            .flag("transfer_lookup_key", self.transfer_lookup_key)
+            .metadata("metadata", &self.metadata)
+            .expand(&[CURRENCY_OPTIONS]);
+        self.currency_options.iter().fold(form, |form, (currency, amount)| {
+            form.put(&format!("currency_options[{}][unit_amount_decimal]", currency.to_ascii_lowercase()), amount)
+        })
+    }
+}
+
 impl NewPrice {
     pub(super) fn form(&self) -> Form {
         let recurring = self.recurring.as_ref();
@@ -75,9 +118,12 @@ impl NewPrice {
 
 impl Read for Price {
     fn read(object: Object<'_>) -> Result<Self, Unreadable> {
-        let options = object.at("/currency_options").and_then(|at| at.value().as_object()).into_iter().flatten();
+        let options = || object.at("/currency_options").and_then(|at| at.value().as_object()).into_iter().flatten();
         let amount =
             |(currency, option): (&String, _)| Some((currency.clone(), Object::of(option).integer("/unit_amount")?));
+        let exact = |(currency, option): (&String, _)| {
+            Some((currency.clone(), Object::of(option).words("/unit_amount_decimal")?))
+        };
         let recurring = object.at("/recurring").and_then(|at| {
             Some(Recurrence { interval: at.words("/interval")?, count: at.integer("/interval_count").unwrap_or(1) })
         });
@@ -87,8 +133,10 @@ impl Read for Price {
             product: object.reference("/product"),
             currency: object.need_text("/currency")?,
             unit_amount: object.integer("/unit_amount"),
-            currency_options: options.filter_map(amount).collect(),
+            currency_options: options().filter_map(amount).collect(),
+            exact_amounts: options().filter_map(exact).collect(),
             recurring,
+            is_metered: object.words("/recurring/usage_type").is_some_and(|word| word == "metered"),
             active: object.flag("/active"),
             metadata: object.metadata("/metadata"),
         })
@@ -97,6 +145,10 @@ impl Read for Price {
 
 impl Stripe {
     pub async fn create_price(&self, new: &NewPrice, key: &str) -> Result<Price, StripeError> {
+        self.post("/v1/prices", new.form(), key).await
+    }
+
+    pub async fn create_metered_price(&self, new: &NewMeteredPrice, key: &str) -> Result<Price, StripeError> {
         self.post("/v1/prices", new.form(), key).await
     }
 

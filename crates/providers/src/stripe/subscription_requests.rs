@@ -12,6 +12,8 @@ pub struct NewSubscription {
     pub customer: String,
     pub price: String,
     pub quantity: Option<u32>,
+    /// Prices of what meters count.
+    pub metered: Vec<String>,
     /// It waits for the customer, who pays the first invoice with the client secret.
     pub default_incomplete: bool,
     pub trial_days: Option<u32>,
@@ -30,6 +32,8 @@ pub struct SubscriptionChange {
     pub item: Option<String>,
     pub price: Option<String>,
     pub quantity: Option<u32>,
+    /// What meters count from now on, and what not any more.
+    pub metered: Vec<MeteredChange>,
     pub proration_behavior: Option<ProrationBehavior>,
     /// As of when time is credited and charged: the date of the preview that was shown.
     pub proration_date: Option<Timestamp>,
@@ -41,6 +45,28 @@ pub struct SubscriptionChange {
     pub pause_collection: Setting<PauseCollection>,
     pub default_payment_method: Option<String>,
     pub metadata: Metadata,
+}
+
+/// A price of what a meter counts comes to a subscription, or goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MeteredChange {
+    /// By the price's id.
+    Add(String),
+    /// By the item's id. What was counted and is not billed yet is not billed any more.
+    Remove(String),
+}
+
+impl MeteredChange {
+    /// As items of a request, after the one that is paid ahead.
+    pub(super) fn put_all(all: &[Self], form: Form, items: &str) -> Form {
+        all.iter().enumerate().fold(form, |form, (index, change)| {
+            let place = format!("{items}[{}]", index + 1);
+            match change {
+                Self::Add(price) => form.put(&format!("{place}[price]"), price),
+                Self::Remove(item) => form.put(&format!("{place}[id]"), item).put(&format!("{place}[deleted]"), true),
+            }
+        })
+    }
 }
 
 /// What happens when a trial ends and there is nothing to charge.
@@ -92,10 +118,12 @@ pub struct PauseCollection {
 impl NewSubscription {
     pub(super) fn form(&self) -> Form {
         let missing = self.missing_payment_method.filter(|_| self.trial_days.is_some());
-        Form::new()
+        let metered: Vec<MeteredChange> = self.metered.iter().cloned().map(MeteredChange::Add).collect();
+        let form = Form::new()
             .put("customer", &self.customer)
             .put("items[0][price]", &self.price)
-            .maybe("items[0][quantity]", self.quantity)
+            .maybe("items[0][quantity]", self.quantity);
+        MeteredChange::put_all(&metered, form, "items")
             .maybe("payment_behavior", self.default_incomplete.then_some(PaymentBehavior::DefaultIncomplete.word()))
             .maybe(
                 "payment_settings[save_default_payment_method]",
@@ -116,7 +144,8 @@ impl SubscriptionChange {
         let form = Form::new()
             .maybe("items[0][id]", self.item.as_deref())
             .maybe("items[0][price]", self.price.as_deref())
-            .maybe("items[0][quantity]", self.quantity)
+            .maybe("items[0][quantity]", self.quantity);
+        let form = MeteredChange::put_all(&self.metered, form, "items")
             .maybe("proration_behavior", self.proration_behavior.map(ProrationBehavior::word))
             .time("proration_date", self.proration_date)
             .maybe("payment_behavior", self.payment_behavior.map(PaymentBehavior::word))

@@ -61,6 +61,13 @@ pub struct SubscriptionItem {
     pub current_period_end: Option<Timestamp>,
 }
 
+impl Subscription {
+    /// The one that is paid ahead: what was bought. What meters count is beside it.
+    pub fn bought_item(&self) -> Option<&SubscriptionItem> {
+        self.items.iter().find(|item| !item.price.is_metered)
+    }
+}
+
 impl Read for SubscriptionItem {
     fn read(object: Object<'_>) -> Result<Self, Unreadable> {
         let price = object.at("/price").ok_or_else(|| Unreadable("subscription_item without price".to_owned()))?;

@@ -1,7 +1,8 @@
 //! What this process remembers of accounts: terms, balances and denials, as they were when last committed.
 //!
-//! On SQLite it is as true as the file, since one process owns it; the writer judges by it. On PostgreSQL other nodes
-//! write too, so it only answers checks, and only for a moment.
+//! On SQLite it is as true as the file, since one process owns it; the writer judges by it. On PostgreSQL other nodes may
+//! write too: while they do, it answers checks only, and only for a moment; a batch judges by it where the account's row
+//! still has the version it is remembered as of.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,22 +10,24 @@ use std::sync::Arc;
 
 use domain::ids::AccountId;
 use domain::ledger::{Action, Balance, Book, Command, Credit, Denial, DenialReason, Place, Terms};
-use domain::time::{MICROS_PER_SECOND, Timestamp};
+use domain::time::Timestamp;
 use parking_lot::Mutex;
+
+use super::solitude::{FRESH_MICROS, Solitude};
 
 const SHARDS: usize = 64;
 /// Balances remembered for one account; past it they are dropped and read again as needed.
 const BALANCES_AN_ACCOUNT: usize = 4_096;
 const DENIALS_AN_ACCOUNT: usize = 32;
-/// How long something may be believed that another node could have changed.
-const FRESH_MICROS: i64 = MICROS_PER_SECOND / 2;
 
 pub(crate) struct Memory {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     accounts_a_shard: usize,
-    /// Whether other processes write to the same database.
+    /// Whether other processes may write to the same database.
     shared: bool,
+    /// Whether they do. Not looked after on SQLite.
+    pub solitude: Solitude,
 }
 
 /// Two generations: when the young one is full it becomes the old one, and what was not asked for since is forgotten.
@@ -44,11 +47,34 @@ struct Remembered {
     next_expiry: Option<Timestamp>,
     denials: Vec<RememberedDenial>,
     read_at: Timestamp,
+    /// Of the account's row when all this was so. Always 0 on SQLite.
+    version: i64,
 }
 
 struct RememberedDenial {
     denial: Arc<Denial>,
+    judged_at: Timestamp,
     until: Timestamp,
+}
+
+/// When and as of what a book is true, for whoever remembers it.
+#[derive(Clone, Copy)]
+pub(crate) struct AsOf {
+    /// The earliest expiry of an open reservation, or earlier.
+    pub next_expiry: Option<Timestamp>,
+    /// Before it was read or locked.
+    pub at: Timestamp,
+    /// Of the account's row.
+    pub version: i64,
+    /// What is remembered of this version still holds.
+    pub since_version: i64,
+}
+
+/// What a batch on PostgreSQL judges an account by, if its row still has this version when it is locked.
+pub(crate) struct Remembrance {
+    pub book: Book,
+    pub next_expiry: Option<Timestamp>,
+    pub version: i64,
 }
 
 /// A reader's permission to add what it reads, unless something was committed meanwhile.
@@ -68,6 +94,7 @@ impl Memory {
             hasher: RandomState::new(),
             accounts_a_shard: (accounts / SHARDS / 2).max(1),
             shared,
+            solitude: Solitude::default(),
         }
     }
 
@@ -83,7 +110,7 @@ impl Memory {
     pub fn terms(&self, account: AccountId, now: Timestamp) -> Option<Arc<Terms>> {
         let mut shard = self.shard(account).lock();
         let remembered = shard.find(account, self.accounts_a_shard)?;
-        (self.is_fresh(remembered, now) && remembered.terms.hold_at(now)).then(|| remembered.terms.clone())
+        (self.is_fresh(remembered.read_at, now) && remembered.terms.hold_at(now)).then(|| remembered.terms.clone())
     }
 
     /// The terms however old: good for guessing what to load, not for judging.
@@ -92,8 +119,8 @@ impl Memory {
         shard.find(account, self.accounts_a_shard).map(|remembered| remembered.terms.clone())
     }
 
-    fn is_fresh(&self, remembered: &Remembered, now: Timestamp) -> bool {
-        !self.shared || now.since(remembered.read_at) < FRESH_MICROS
+    fn is_fresh(&self, read_at: Timestamp, now: Timestamp) -> bool {
+        !self.shared || now.since(read_at) < FRESH_MICROS || self.solitude.covers(read_at, now)
     }
 
     /// A book with what is remembered of the places, and when the next reservation expires. `None`: not remembered, or
@@ -101,7 +128,7 @@ impl Memory {
     pub fn book(&self, account: AccountId, now: Timestamp) -> Option<(Book, Option<Timestamp>)> {
         let mut shard = self.shard(account).lock();
         let remembered = shard.find(account, self.accounts_a_shard)?;
-        if !self.is_fresh(remembered, now) || !remembered.terms.hold_at(now) {
+        if !self.is_fresh(remembered.read_at, now) || !remembered.terms.hold_at(now) {
             return None;
         }
         let mut book = Book::new(account, remembered.terms.clone());
@@ -111,22 +138,39 @@ impl Memory {
 
     /// Fills a book with the places that are remembered.
     pub fn fill(&self, book: &mut Book, places: &[Place]) {
-        let mut shard = self.shard(book.account).lock();
-        let Some(remembered) = shard.find(book.account, self.accounts_a_shard) else { return };
+        self.shard(book.account).lock().fill(book, places, self.accounts_a_shard);
+    }
+
+    /// A book with what is remembered of the places, however old. `None`: something is missing, or its time is over.
+    pub fn remembrance(&self, account: AccountId, places: &[Place], now: Timestamp) -> Option<Remembrance> {
+        let mut shard = self.shard(account).lock();
+        let remembered = shard.find(account, self.accounts_a_shard)?;
+        let is_over = !remembered.terms.hold_at(now) || remembered.next_expiry.is_some_and(|expiry| expiry <= now);
+        if is_over {
+            return None;
+        }
+        let mut book = Book::new(account, remembered.terms.clone());
         for place in places {
-            if !book.has_balance(place)
-                && let Some(balance) = remembered.balances.get(place)
-            {
-                book.load_balance(place.clone(), *balance);
-            }
+            book.load_balance(place.clone(), *remembered.balances.get(place)?);
+        }
+        book.load_credits(remembered.credits.clone());
+        Some(Remembrance { book, next_expiry: remembered.next_expiry, version: remembered.version })
+    }
+
+    /// Fills a book with the places that are remembered as of this version of the account's row.
+    pub fn fill_as_of(&self, version: i64, book: &mut Book, places: &[Place]) {
+        let mut shard = self.shard(book.account).lock();
+        let remembered = shard.find(book.account, self.accounts_a_shard);
+        if remembered.is_some_and(|remembered| remembered.version == version) {
+            shard.fill(book, places, self.accounts_a_shard);
         }
     }
 
     /// Takes over what a batch has committed.
-    pub fn publish(&self, book: &Book, next_expiry: Option<Timestamp>, now: Timestamp, accepted: bool) {
+    pub fn publish(&self, book: &Book, as_of: AsOf, accepted: bool) {
         let mut shard = self.shard(book.account).lock();
         shard.version += 1;
-        shard.put(book, next_expiry, now, self.accounts_a_shard);
+        shard.put(book, as_of, self.accounts_a_shard);
         if accepted && let Some(remembered) = shard.young.get_mut(&book.account) {
             remembered.denials.clear();
         }
@@ -146,10 +190,10 @@ impl Memory {
     }
 
     /// Adds what a reader found, unless something was committed since it took its ticket.
-    pub fn publish_read(&self, ticket: ReadTicket, book: &Book, next_expiry: Option<Timestamp>, now: Timestamp) {
+    pub fn publish_read(&self, ticket: ReadTicket, book: &Book, as_of: AsOf) {
         let mut shard = self.shard(ticket.account).lock();
         if shard.version == ticket.version {
-            shard.put(book, next_expiry, now, self.accounts_a_shard);
+            shard.put(book, as_of, self.accounts_a_shard);
         }
     }
 
@@ -170,21 +214,16 @@ impl Memory {
     }
 
     /// Remembers a denial until the first moment it could be otherwise.
-    pub fn remember_denial(&self, account: AccountId, denial: &Denial, now: Timestamp) {
+    pub fn remember_denial(&self, account: AccountId, denial: &Denial, judged_at: Timestamp) {
         let Some(limit) = &denial.limit else { return };
         let mut shard = self.shard(account).lock();
         let Some(remembered) = shard.find(account, self.accounts_a_shard) else { return };
-        let ends = [
-            limit.resets_at,
-            remembered.next_expiry,
-            remembered.terms.valid_until,
-            self.shared.then(|| now.plus_micros(FRESH_MICROS)),
-        ];
+        let ends = [limit.resets_at, remembered.next_expiry, remembered.terms.valid_until];
         let until = ends.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
         if remembered.denials.len() >= DENIALS_AN_ACCOUNT {
             remembered.denials.clear();
         }
-        remembered.denials.push(RememberedDenial { denial: Arc::new(denial.clone()), until });
+        remembered.denials.push(RememberedDenial { denial: Arc::new(denial.clone()), judged_at, until });
     }
 
     /// A denial that still holds for this command: the same limit, at least the same amount.
@@ -194,7 +233,7 @@ impl Memory {
         remembered
             .denials
             .iter()
-            .find(|denial| now < denial.until && denial.covers(command))
+            .find(|denial| now < denial.until && self.is_fresh(denial.judged_at, now) && denial.covers(command))
             .map(|found| found.denial.clone())
     }
 
@@ -226,13 +265,25 @@ impl Shard {
         self.young.get_mut(&account)
     }
 
+    fn fill(&mut self, book: &mut Book, places: &[Place], capacity: usize) {
+        let Some(remembered) = self.find(book.account, capacity) else { return };
+        for place in places {
+            if !book.has_balance(place)
+                && let Some(balance) = remembered.balances.get(place)
+            {
+                book.load_balance(place.clone(), *balance);
+            }
+        }
+    }
+
     fn make_room(&mut self, capacity: usize) {
         if self.young.len() >= capacity {
             self.old = std::mem::take(&mut self.young);
         }
     }
 
-    fn put(&mut self, book: &Book, next_expiry: Option<Timestamp>, now: Timestamp, capacity: usize) {
+    fn put(&mut self, book: &Book, as_of: AsOf, capacity: usize) {
+        let AsOf { next_expiry, at, version, since_version } = as_of;
         if self.find(book.account, capacity).is_none() {
             self.make_room(capacity);
             self.young.insert(
@@ -243,18 +294,21 @@ impl Shard {
                     credits: Vec::new(),
                     next_expiry,
                     denials: Vec::new(),
-                    read_at: now,
+                    read_at: at,
+                    version,
                 },
             );
         }
         let Some(remembered) = self.young.get_mut(&book.account) else { return };
-        if remembered.balances.len() > BALANCES_AN_ACCOUNT {
+        // Another process has written since: what this book does not hold may be otherwise.
+        let is_outdated = remembered.version < since_version || remembered.version > version;
+        if is_outdated || remembered.balances.len() > BALANCES_AN_ACCOUNT {
             remembered.balances.clear();
         }
         remembered.terms = book.terms.clone();
         remembered.credits = book.credits().to_vec();
         remembered.next_expiry = next_expiry;
-        remembered.read_at = now;
+        (remembered.read_at, remembered.version) = (at, version);
         for (place, balance) in book.balances() {
             remembered.balances.insert(place.clone(), *balance);
         }

@@ -14,6 +14,7 @@ mod reading;
 mod redo;
 mod reservations;
 pub mod rows;
+pub(crate) mod solitude;
 pub(crate) mod sqlite;
 mod sqlite_writing;
 pub(crate) mod terms;
@@ -92,6 +93,17 @@ pub struct Request {
     /// The entitlement epoch of the terms it was prepared by. Where the account has another by now, nothing is judged and
     /// the answer is [`LedgerError::TermsChanged`]. `None`: it holds whatever the terms are.
     pub epoch: Option<i64>,
+    pub durability: Durability,
+}
+
+/// What must have happened to a command before it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// It is on the disk.
+    Synced,
+    /// It is committed, and reaches the disk no later than the next command that is synced: a killed process loses nothing,
+    /// a power cut may. For holds that are worth nothing once the process that made them is gone.
+    Ordered,
 }
 
 /// A caller's idempotency key, hashed, and a hash of what it was sent with.
@@ -232,7 +244,7 @@ impl Ledger {
         let lanes = database.pool().map(|pool| Arc::new(Lanes::start(pool, database.clone(), &shared)));
         let ledger = Self { database: database.clone(), shared, lanes };
         ledger.plans().await?;
-        ledger.watch_catalog();
+        solitude::watch(database.clone(), &ledger.shared);
         Ok(ledger)
     }
 
@@ -294,27 +306,6 @@ impl Ledger {
         let read = self.database.read("load_plans", crate::records::catalogs::load_plan_book).await?;
         Ok(read.map(|plans| self.shared.put_plans(read_at, plans)))
     }
-
-    /// On PostgreSQL another node may apply a catalog; this one follows within a second.
-    fn watch_catalog(&self) {
-        if !self.database.is_postgres() {
-            return;
-        }
-        let (database, shared) = (self.database.clone(), Arc::downgrade(&self.shared));
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                let Some(shared) = shared.upgrade() else { return };
-                let latest = database.read("latest_catalog", crate::records::catalogs::latest_id).await;
-                let known = shared.plans().map(|plans| plans.catalog_id);
-                if let Ok(Some(latest)) = latest
-                    && known.is_some_and(|known| known != latest)
-                {
-                    shared.forget(&Changed { catalog: true, ..Changed::default() });
-                }
-            }
-        });
-    }
 }
 
 /// A caller's key as its row keeps it.
@@ -375,6 +366,7 @@ pub fn postgres_statements() -> Vec<&'static str> {
         postgres_writing::STATEMENTS,
         upkeep::POSTGRES_STATEMENTS,
         reading::POSTGRES_STATEMENTS,
+        solitude::POSTGRES_STATEMENTS,
     ]
     .concat()
 }

@@ -1,7 +1,9 @@
 //! The ledger on PostgreSQL: lanes by account, each with its own connection, on any number of nodes.
 //!
-//! A batch locks its accounts' rows first, in order, and reads everything else under that lock; two round trips in all.
+//! A batch locks its accounts' rows first, in order, and reads everything else under that lock, but for what this process
+//! remembers as of the very version that it finds; two round trips in all.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +14,10 @@ use domain::ids::AccountId;
 use domain::ledger::Outcome;
 use tokio::sync::mpsc;
 
-use super::postgres_loading::{Loaded, load, lock_and_find};
-use super::postgres_writing::{fill_replays, write_and_commit};
+use super::batch::{BookWrites, ReservationWrite};
+use super::memory::AsOf;
+use super::postgres_loading::{Loaded, load};
+use super::postgres_writing::{fill_replays, lock_and_find, write_and_commit};
 use super::queue::BATCH;
 use super::{Answer, LedgerError, Pending, Request, Shared};
 use crate::{Database, StorageError};
@@ -161,10 +165,14 @@ impl Lane {
                 Ok(()) => return Ok(answers),
                 Err(BatchError::Data(error)) => return Err(error),
                 Err(BatchError::Before(error)) => last = error,
-                Err(BatchError::CommitLost) => match self.was_committed(requests, &answers).await? {
-                    true => return Ok(answers),
-                    false => last = StorageError::Unavailable("the commit was lost".into()),
-                },
+                Err(BatchError::CommitLost) => {
+                    // What is remembered may lack what was committed.
+                    requests.iter().for_each(|request| self.shared.memory.forget(request.command.event.account));
+                    match self.was_committed(requests, &answers).await? {
+                        true => return Ok(answers),
+                        false => last = StorageError::Unavailable("the commit was lost".into()),
+                    }
+                }
             }
         }
         Err(last)
@@ -195,7 +203,7 @@ impl Lane {
         requests: &[&Request],
         answers: &mut Vec<Result<Answer, LedgerError>>,
     ) -> Result<(), BatchError> {
-        let Loaded { mut batch, expired, times } = load(client, &self.shared, plans, requests).await?;
+        let Loaded { mut batch, expired, times, mut as_of } = load(client, &self.shared, plans, requests).await?;
         let at = |account: &AccountId| times.get(account).copied().unwrap_or_else(|| self.shared.clock.now());
         let job = |at| domain::ids::JobId::new(at, self.shared.entropy.bits());
         for request in &expired {
@@ -212,9 +220,13 @@ impl Lane {
             });
         }
         fill_replays(client, requests, answers, &batch).await?;
-        write_and_commit(client, &mut batch).await?;
+        let changes = batch.take_book_writes();
+        note_expiries(&changes, &mut as_of);
+        write_and_commit(client, &batch.writes, &changes).await?;
         for (account, book) in &batch.books {
-            self.shared.memory.publish(book, None, at(account), batch.accepted.contains(account));
+            if let Some(as_of) = as_of.get(account) {
+                self.shared.memory.publish(book, *as_of, batch.accepted.contains(account));
+            }
         }
         self.shared.tell_of_jobs(&batch);
         for (request, answer) in requests.iter().zip(answers.iter()) {
@@ -223,7 +235,8 @@ impl Lane {
             if let Ok(Answer::Judged(Outcome::Denied(denial))) = answer
                 && !batch.accepted.contains(&account)
             {
-                self.shared.memory.remember_denial(account, denial, at(&account));
+                let judged_at = as_of.get(&account).map_or_else(|| at(&account), |as_of| as_of.at);
+                self.shared.memory.remember_denial(account, denial, judged_at);
             }
         }
         Ok(())
@@ -255,6 +268,18 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Err(StorageError::OutcomeUnknown)
+    }
+}
+
+/// A new hold may be the next to expire.
+fn note_expiries(changes: &BookWrites, as_of: &mut HashMap<AccountId, AsOf>) {
+    for change in &changes.reservations {
+        if let ReservationWrite::New(reservation, ..) = change {
+            as_of.entry(reservation.id.account).and_modify(|as_of| {
+                let next = as_of.next_expiry.map_or(reservation.expires_at, |next| next.min(reservation.expires_at));
+                as_of.next_expiry = Some(next);
+            });
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first round trip of a batch on PostgreSQL: locks the accounts and reads what the commands need.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use deadpool_postgres::Object;
@@ -11,19 +11,20 @@ use futures_util::future::{join_all, try_join_all};
 use tokio_postgres::types::ToSql;
 
 use super::batch::Batch;
+use super::memory::{AsOf, Remembrance};
 use super::plan_book::PlanBook;
 use super::postgres::BatchError;
-use super::{Request, Shared, key_bucket, known_key, reading, reservations, rows, terms};
+use super::{Durability, Request, Shared, key_bucket, known_key, reading, reservations, rows, terms};
 use crate::StorageError;
 use crate::tx::decode_postgres;
 use crate::value::Row;
 
 /// The lock. Written as an insert because several accounts are locked in one statement, in one order, and an account's
 /// first command makes its row.
-const LOCK: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at) \
-    SELECT wanted, 0, $2 FROM unnest($1::text[]) AS wanted ORDER BY wanted \
-    ON CONFLICT (account_id) DO UPDATE SET last_at = GREATEST(ledger_accounts.last_at, excluded.last_at) \
-    RETURNING account_id, entitlement_epoch, last_at, \
+pub(super) const LOCK: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at, version) \
+    SELECT wanted, 0, $2, 1 FROM unnest($1::text[]) AS wanted ORDER BY wanted \
+    ON CONFLICT (account_id) DO UPDATE SET last_at = GREATEST(ledger_accounts.last_at, excluded.last_at), \
+    version = ledger_accounts.version + 1 RETURNING account_id, entitlement_epoch, last_at, version, \
     CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS database_now";
 const SELECT_BALANCES: &str = "SELECT b.account_id, b.scope, b.scope_id, b.meter, b.window_kind, b.window_start, \
     b.used, b.reserved, b.credited, b.warned_percent, b.warned_limit, b.observed_at FROM \
@@ -40,16 +41,20 @@ const SELECT_CREDITS: &str = "SELECT account_id, id, meter, granted, remaining, 
 const SELECT_NAMED_CREDITS: &str = "SELECT c.account_id, c.id, c.meter, c.granted, c.remaining, c.priority, \
     c.expires_at FROM unnest($1::text[], $2::text[]) AS w (account_id, id) JOIN credits c \
     ON c.account_id = w.account_id AND c.id = w.id";
-const SELECT_RESERVATIONS: &str = "SELECT r.account_id, r.id, r.state, r.made_at, r.expires_at, r.on_expiry, r.scopes, \
-    r.amounts, r.holds, r.draws, r.settled_by, r.model, r.details FROM reservations r \
-    WHERE r.account_id = ANY($1::text[]) AND r.state = 'open' AND r.expires_at <= $2 \
-    UNION ALL SELECT r.account_id, r.id, r.state, r.made_at, r.expires_at, r.on_expiry, r.scopes, r.amounts, r.holds, \
-    r.draws, r.settled_by, r.model, r.details FROM unnest($3::text[], $4::text[]) AS w (account_id, id) \
-    JOIN reservations r ON r.account_id = w.account_id AND r.id = w.id AND NOT (r.state = 'open' AND r.expires_at <= $2)";
+const SELECT_EXPIRED: &str = "SELECT account_id, id, state, made_at, expires_at, on_expiry, scopes, amounts, holds, \
+    draws, settled_by, model, details FROM reservations \
+    WHERE account_id = ANY($1::text[]) AND state = 'open' AND expires_at <= $2";
+/// Of what is left when these have been settled.
+const SELECT_NEXT_EXPIRIES: &str = "SELECT account_id, MIN(expires_at) AS next FROM reservations \
+    WHERE account_id = ANY($1::text[]) AND state = 'open' AND expires_at > $2 GROUP BY account_id";
+/// But for those that have expired.
+const SELECT_NAMED_RESERVATIONS: &str = "SELECT r.account_id, r.id, r.state, r.made_at, r.expires_at, r.on_expiry, \
+    r.scopes, r.amounts, r.holds, r.draws, r.settled_by, r.model, r.details \
+    FROM unnest($2::text[], $3::text[]) AS w (account_id, id) \
+    JOIN reservations r ON r.account_id = w.account_id AND r.id = w.id AND NOT (r.state = 'open' AND r.expires_at <= $1)";
 const SELECT_REVERSED: &str = "SELECT e.account_id, e.id, e.reversed_by FROM unnest($1::text[], $2::text[]) \
     AS w (account_id, id) JOIN usage_events e ON e.account_id = w.account_id AND e.id = w.id \
     WHERE e.reversed_by IS NOT NULL";
-const SELECT_EVENT_EXISTS: &str = "SELECT id FROM usage_events WHERE account_id = $1 AND id = $2";
 
 pub(crate) const STATEMENTS: &[&str] = &[
     LOCK,
@@ -57,9 +62,10 @@ pub(crate) const STATEMENTS: &[&str] = &[
     SELECT_KEYS,
     SELECT_CREDITS,
     SELECT_NAMED_CREDITS,
-    SELECT_RESERVATIONS,
+    SELECT_EXPIRED,
+    SELECT_NEXT_EXPIRIES,
+    SELECT_NAMED_RESERVATIONS,
     SELECT_REVERSED,
-    SELECT_EVENT_EXISTS,
 ];
 
 /// A batch that is ready to be judged.
@@ -69,9 +75,27 @@ pub(super) struct Loaded {
     pub expired: Vec<Request>,
     /// The time each account is judged at: now, or its last command's if that is later.
     pub times: HashMap<AccountId, Timestamp>,
+    /// What each book is true as of, once the batch is committed.
+    pub as_of: HashMap<AccountId, AsOf>,
 }
 
-/// Begins a transaction, locks the accounts, and loads their books.
+/// An account's row, locked.
+struct Locked {
+    account: AccountId,
+    epoch: i64,
+    at: Timestamp,
+    version: i64,
+}
+
+/// What was read of accounts that are not remembered.
+struct Found {
+    credits: Vec<Row>,
+    expired: Vec<Row>,
+    next_expiries: Vec<Row>,
+}
+
+/// Begins a transaction, locks the accounts, and loads their books. Those that are remembered as of the version that the
+/// lock finds are not read again.
 pub(super) async fn load(
     client: &Object,
     shared: &Shared,
@@ -82,52 +106,132 @@ pub(super) async fn load(
     let before_micros = before.micros();
     let accounts: BTreeSet<AccountId> = requests.iter().map(|request| request.command.event.account).collect();
     let names: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
-    let guessed = guess_places(shared, requests, before);
+    let (mut remembered, guessed) = remember(shared, requests, before);
+    let strangers: Vec<AccountId> = accounts.into_iter().filter(|account| !remembered.contains_key(account)).collect();
     let lock = client.prepare_cached(LOCK).await?;
-    let credits = client.prepare_cached(SELECT_CREDITS).await?;
-    let (lock_values, credit_values): ([&(dyn ToSql + Sync); 2], [&(dyn ToSql + Sync); 1]) =
-        ([&names, &before_micros], [&names]);
+    let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
+    let begin = if is_synced { "BEGIN" } else { "BEGIN; SET LOCAL synchronous_commit = off" };
+    let lock_values: [&(dyn ToSql + Sync); 2] = [&names, &before_micros];
     // Sent in this order without waiting in between; the server works through them one after another.
-    let (begun, locked, balances, keys, held, reversed, credits) = tokio::join!(
+    let (begun, locked, balances, keys, named, reversed, found) = tokio::join!(
         biased;
-        client.batch_execute("BEGIN"),
+        client.batch_execute(begin),
         query(client, &lock, &lock_values),
         select_balances(client, &guessed),
         select_keys(client, requests, before),
-        select_reservations(client, &names, requests, before),
+        select_named_reservations(client, requests, before),
         select_reversed(client, requests),
-        query(client, &credits, &credit_values),
+        select_accounts(client, &strangers, before),
     );
     begun?;
     let locked = locked?;
     check_clock(&locked, before, shared)?;
-    let mut batch = Batch::default();
-    let mut times = HashMap::new();
-    let terms = terms_of(client, shared, plans, &locked, (before, &mut times)).await?;
-    for (account, terms) in terms {
-        batch.books.insert(account, Book::new(account, terms));
+    let locked = locked.iter().map(|row| decode_lock(row, before)).collect::<Result<Vec<_>, _>>()?;
+    let mut loaded = Loaded {
+        batch: Batch::default(),
+        expired: Vec::new(),
+        times: locked.iter().map(|row| (row.account, row.at)).collect(),
+        as_of: locked.iter().map(|row| (row.account, row.as_of(before))).collect(),
+    };
+    let unsure = loaded.trust(&mut remembered, locked);
+    let doubted: Vec<AccountId> = unsure.iter().map(|row| row.account).filter(|one| !strangers.contains(one)).collect();
+    for (account, terms) in terms_of(client, shared, plans, &unsure).await? {
+        loaded.batch.books.insert(account, Book::new(account, terms));
     }
-    load_credits(&mut batch, &credits?)?;
-    load_keys(&mut batch, &keys?)?;
-    load_reversed(&mut batch, &reversed?)?;
-    let expired = load_reservations(&mut batch, shared, &held?, before)?;
-    load_balances(&mut batch, &guessed, &balances?)?;
-    load_missing_credits(client, &mut batch, requests, &expired).await?;
-    load_missing_balances(client, &mut batch, requests, &expired, &times).await?;
-    Ok(Loaded { batch, expired, times })
+    loaded.load_accounts(shared, &found?, before)?;
+    loaded.load_accounts(shared, &select_accounts(client, &doubted, before).await?, before)?;
+    load_keys(&mut loaded.batch, &keys?)?;
+    load_reversed(&mut loaded.batch, &reversed?)?;
+    loaded.load_reservations(shared, &named?, before)?;
+    load_balances(&mut loaded.batch, &guessed, &balances?)?;
+    load_missing_credits(client, &mut loaded, requests).await?;
+    load_missing_balances(client, shared, &mut loaded, requests).await?;
+    Ok(loaded)
 }
 
-/// The balances that the commands will most likely need, by the terms remembered from before.
-fn guess_places(shared: &Shared, requests: &[&Request], at: Timestamp) -> Vec<(AccountId, Place)> {
-    let mut guessed: BTreeSet<(AccountId, Place)> = BTreeSet::new();
+impl Locked {
+    fn as_of(&self, before: Timestamp) -> AsOf {
+        AsOf { next_expiry: None, at: before, version: self.version, since_version: self.version - 1 }
+    }
+}
+
+impl Loaded {
+    /// Takes the remembered books whose accounts nobody has locked since. Gives back the accounts that must be read.
+    fn trust(&mut self, remembered: &mut HashMap<AccountId, Remembrance>, locked: Vec<Locked>) -> Vec<Locked> {
+        let mut unsure = Vec::new();
+        for row in locked {
+            let still_holds = |known: &Remembrance| {
+                let terms = &known.book.terms;
+                known.version + 1 == row.version && terms.epoch == row.epoch && terms.hold_at(row.at)
+            };
+            match remembered.remove(&row.account).filter(still_holds) {
+                Some(known) => {
+                    self.as_of.entry(row.account).and_modify(|as_of| as_of.next_expiry = known.next_expiry);
+                    self.batch.books.insert(row.account, known.book);
+                }
+                None => unsure.push(row),
+            }
+        }
+        unsure
+    }
+
+    fn load_accounts(&mut self, shared: &Shared, found: &Found, now: Timestamp) -> Result<(), StorageError> {
+        load_credits(&mut self.batch, &found.credits)?;
+        for row in &found.next_expiries {
+            let (account, next) = (row.parsed("account_id", AccountId::parse)?, row.time("next")?);
+            self.as_of.entry(account).and_modify(|as_of| as_of.next_expiry = Some(next));
+        }
+        self.load_reservations(shared, &found.expired, now)
+    }
+
+    fn load_reservations(&mut self, shared: &Shared, found: &[Row], now: Timestamp) -> Result<(), StorageError> {
+        for row in found {
+            let account = row.parsed("account_id", AccountId::parse)?;
+            let reservation = reading::decode_reservation(account, row)?;
+            if reservation.is_expired(now) {
+                self.expired.push(reservations::expiry_request(&reservation, row, now, &shared.entropy)?);
+            }
+            if let Some(book) = self.batch.books.get_mut(&account) {
+                book.load_reservation(reservation);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode_lock(row: &Row, before: Timestamp) -> Result<Locked, StorageError> {
+    Ok(Locked {
+        account: row.parsed("account_id", AccountId::parse)?,
+        epoch: row.integer("entitlement_epoch")?,
+        at: row.time("last_at")?.max(before),
+        version: row.integer("version")?,
+    })
+}
+
+/// The accounts that are remembered with all that their commands need, and the balances that the other commands will most
+/// likely need, by the terms remembered from before.
+fn remember(
+    shared: &Shared,
+    requests: &[&Request],
+    at: Timestamp,
+) -> (HashMap<AccountId, Remembrance>, Vec<(AccountId, Place)>) {
+    let mut places: BTreeMap<AccountId, BTreeSet<Place>> = BTreeMap::new();
     for request in requests {
         let account = request.command.event.account;
         if let Some(terms) = shared.memory.last_terms(account) {
-            let places = Book::new(account, terms).places_of(&request.command, at);
-            guessed.extend(places.into_iter().map(|place| (account, place)));
+            let needed = Book::new(account, terms).places_of(&request.command, at);
+            places.entry(account).or_default().extend(needed);
         }
     }
-    guessed.into_iter().collect()
+    let (mut remembered, mut guessed) = (HashMap::new(), Vec::new());
+    for (account, places) in places {
+        let places: Vec<Place> = places.into_iter().collect();
+        match shared.memory.remembrance(account, &places, at) {
+            Some(known) => drop(remembered.insert(account, known)),
+            None => guessed.extend(places.into_iter().map(|place| (account, place))),
+        }
+    }
+    (remembered, guessed)
 }
 
 async fn query(
@@ -164,17 +268,39 @@ async fn select_keys(client: &Object, requests: &[&Request], now: Timestamp) -> 
     query(client, &statement, &[&accounts, &hashes, &(bucket - 2), &(bucket + 1)]).await
 }
 
-async fn select_reservations(
+async fn select_named_reservations(
     client: &Object,
-    accounts: &[String],
     requests: &[&Request],
     now: Timestamp,
 ) -> Result<Vec<Row>, BatchError> {
     let named: BTreeSet<_> = requests.iter().filter_map(|request| request.command.action.reservation()).collect();
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
     let owners: Vec<String> = named.iter().map(|id| id.account.to_string()).collect();
     let ids: Vec<String> = named.iter().map(|id| id.own_text()).collect();
-    let statement = client.prepare_cached(SELECT_RESERVATIONS).await?;
-    query(client, &statement, &[&accounts, &now.micros(), &owners, &ids]).await
+    let statement = client.prepare_cached(SELECT_NAMED_RESERVATIONS).await?;
+    query(client, &statement, &[&now.micros(), &owners, &ids]).await
+}
+
+/// What a batch needs to know of accounts whatever is asked of them.
+async fn select_accounts(client: &Object, accounts: &[AccountId], now: Timestamp) -> Result<Found, BatchError> {
+    if accounts.is_empty() {
+        return Ok(Found { credits: Vec::new(), expired: Vec::new(), next_expiries: Vec::new() });
+    }
+    let names: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
+    let now = now.micros();
+    let credits = client.prepare_cached(SELECT_CREDITS).await?;
+    let expired = client.prepare_cached(SELECT_EXPIRED).await?;
+    let next_expiries = client.prepare_cached(SELECT_NEXT_EXPIRIES).await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&names, &now];
+    let (credits, expired, next_expiries) = tokio::join!(
+        biased;
+        query(client, &credits, &values[..1]),
+        query(client, &expired, &values),
+        query(client, &next_expiries, &values),
+    );
+    Ok(Found { credits: credits?, expired: expired?, next_expiries: next_expiries? })
 }
 
 async fn select_reversed(client: &Object, requests: &[&Request]) -> Result<Vec<Row>, BatchError> {
@@ -207,30 +333,27 @@ fn check_clock(locked: &[Row], before: Timestamp, shared: &Shared) -> Result<(),
     Ok(())
 }
 
-/// Terms for every locked account: remembered ones where the epoch is the same, else read under the lock.
+/// Terms for locked accounts: remembered ones where the epoch is the same, else read under the lock.
 async fn terms_of(
     client: &Object,
     shared: &Shared,
     plans: &PlanBook,
-    locked: &[Row],
-    (before, times): (Timestamp, &mut HashMap<AccountId, Timestamp>),
+    locked: &[Locked],
 ) -> Result<Vec<(AccountId, Arc<Terms>)>, BatchError> {
     let mut known = Vec::with_capacity(locked.len());
     let mut unknown = Vec::new();
     for row in locked {
-        let account = row.parsed("account_id", AccountId::parse)?;
-        let (epoch, at) = (row.integer("entitlement_epoch")?, row.time("last_at")?.max(before));
-        times.insert(account, at);
-        match shared.memory.last_terms(account).filter(|terms| terms.epoch == epoch && terms.hold_at(at)) {
-            Some(terms) => known.push((account, terms)),
-            None => unknown.push((account, epoch, at)),
+        let remembered = shared.memory.last_terms(row.account);
+        match remembered.filter(|terms| terms.epoch == row.epoch && terms.hold_at(row.at)) {
+            Some(terms) => known.push((row.account, terms)),
+            None => unknown.push(row),
         }
     }
     if unknown.is_empty() {
         return Ok(known);
     }
     let statement = client.prepare_cached(terms::SELECT_TERMS).await?;
-    let reads = unknown.iter().map(|(account, epoch, at)| {
+    let reads = unknown.into_iter().map(|Locked { account, epoch, at, .. }| {
         let statement = &statement;
         async move {
             let rows = query(client, statement, &[&account.to_string()]).await?;
@@ -277,26 +400,6 @@ fn load_reversed(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn load_reservations(
-    batch: &mut Batch,
-    shared: &Shared,
-    found: &[Row],
-    now: Timestamp,
-) -> Result<Vec<Request>, StorageError> {
-    let mut expired = Vec::new();
-    for row in found {
-        let account = row.parsed("account_id", AccountId::parse)?;
-        let reservation = reading::decode_reservation(account, row)?;
-        if reservation.is_expired(now) {
-            expired.push(reservations::expiry_request(&reservation, row, now, &shared.entropy)?);
-        }
-        if let Some(book) = batch.books.get_mut(&account) {
-            book.load_reservation(reservation);
-        }
-    }
-    Ok(expired)
-}
-
 /// Puts what was found; a wanted place without a row is zero.
 fn load_balances(batch: &mut Batch, wanted: &[(AccountId, Place)], found: &[Row]) -> Result<(), StorageError> {
     for (account, place) in wanted {
@@ -323,11 +426,10 @@ fn load_balances(batch: &mut Batch, wanted: &[(AccountId, Place)], found: &[Row]
 /// Reads the credits that are used up and may be given back to.
 async fn load_missing_credits(
     client: &Object,
-    batch: &mut Batch,
+    Loaded { batch, expired, .. }: &mut Loaded,
     requests: &[&Request],
-    expired: &[Request],
 ) -> Result<(), BatchError> {
-    let missing = requests.iter().copied().chain(expired).flat_map(|request| {
+    let missing = requests.iter().copied().chain(&*expired).flat_map(|request| {
         let account = request.command.event.account;
         let credits = batch.books.get(&account).map(|book| book.missing_credits(&request.command));
         credits.unwrap_or_default().into_iter().map(move |credit| (account.to_string(), credit.to_string()))
@@ -345,19 +447,21 @@ async fn load_missing_credits(
     Ok(())
 }
 
-/// Reads what the guess did not cover: new terms, settled reservations, windows that have turned.
+/// Fills or reads what the guess did not cover: new terms, settled reservations, windows that have turned.
 async fn load_missing_balances(
     client: &Object,
-    batch: &mut Batch,
+    shared: &Shared,
+    Loaded { batch, expired, times, as_of }: &mut Loaded,
     requests: &[&Request],
-    expired: &[Request],
-    times: &HashMap<AccountId, Timestamp>,
 ) -> Result<(), BatchError> {
     let mut missing: BTreeSet<(AccountId, Place)> = BTreeSet::new();
-    for request in requests.iter().copied().chain(expired) {
+    for request in requests.iter().copied().chain(&*expired) {
         let account = request.command.event.account;
-        let (Some(book), Some(at)) = (batch.books.get(&account), times.get(&account)) else { continue };
+        let (Some(book), Some(at)) = (batch.books.get_mut(&account), times.get(&account)) else { continue };
         let places = book.places_of(&request.command, *at);
+        if let Some(as_of) = as_of.get(&account).filter(|_| places.iter().any(|place| !book.has_balance(place))) {
+            shared.memory.fill_as_of(as_of.since_version, book, &places);
+        }
         missing.extend(places.into_iter().filter(|place| !book.has_balance(place)).map(|place| (account, place)));
     }
     if missing.is_empty() {
@@ -366,27 +470,6 @@ async fn load_missing_balances(
     let missing: Vec<(AccountId, Place)> = missing.into_iter().collect();
     let found = select_balances(client, &missing).await?;
     Ok(load_balances(batch, &missing, &found)?)
-}
-
-/// Waits for whoever holds these accounts, then says whether an event is there.
-pub(super) async fn lock_and_find(
-    client: &Object,
-    requests: &[&Request],
-    event: EventId,
-) -> Result<bool, StorageError> {
-    let names: BTreeSet<String> = requests.iter().map(|request| request.command.event.account.to_string()).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    client.batch_execute("BEGIN").await?;
-    let look = async {
-        let lock = client.prepare_cached(LOCK).await?;
-        client.query(&lock, &[&names, &0i64]).await?;
-        let exists = client.prepare_cached(SELECT_EVENT_EXISTS).await?;
-        client.query(&exists, &[&event.account.to_string(), &event.own_text()]).await
-    };
-    let found = look.await;
-    // Also after a failure, so that the pool gets back a connection without a transaction.
-    client.batch_execute("ROLLBACK").await?;
-    Ok(!found?.is_empty())
 }
 
 /// Events by id, for answers that repeat them.

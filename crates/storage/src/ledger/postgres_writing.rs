@@ -1,4 +1,7 @@
-//! The second round trip of a batch on PostgreSQL: everything it changed, as sets, and the commit.
+//! The second round trip of a batch on PostgreSQL: everything it changed, as sets, and the commit; and whether a commit
+//! whose answer was lost has happened.
+
+use std::collections::BTreeSet;
 
 use deadpool_postgres::Object;
 use domain::ids::EventId;
@@ -8,7 +11,7 @@ use tokio_postgres::types::ToSql;
 
 use super::batch::{Batch, BookWrites, EventRow, ReservationWrite, Writes};
 use super::postgres::BatchError;
-use super::postgres_loading::select_events;
+use super::postgres_loading::{LOCK, select_events};
 use super::{Answer, LedgerError, Request, StoredEvent, key_bucket, rows, stored_event};
 use crate::StorageError;
 
@@ -45,6 +48,8 @@ const INSERT_JOBS: &str = "INSERT INTO jobs (id, kind, account_id, payload, stat
     SELECT id, kind, account_id, payload, 'ready', at, 0, at FROM unnest($1::text[], $2::text[], $3::text[], \
     $4::text[], $5::bigint[]) AS w (id, kind, account_id, payload, at)";
 
+const SELECT_EVENT_EXISTS: &str = "SELECT id FROM usage_events WHERE account_id = $1 AND id = $2";
+
 pub(crate) const STATEMENTS: &[&str] = &[
     INSERT_EVENTS,
     UPSERT_BALANCES,
@@ -55,6 +60,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     UPSERT_CREDITS,
     MARK_REVERSED,
     INSERT_JOBS,
+    SELECT_EVENT_EXISTS,
 ];
 
 type Column = Box<dyn ToSql + Sync + Send>;
@@ -63,9 +69,8 @@ type Column = Box<dyn ToSql + Sync + Send>;
 struct Write(&'static str, Vec<Column>);
 
 /// Sends every write and the commit at once, and waits for all of it.
-pub(super) async fn write_and_commit(client: &Object, batch: &mut Batch) -> Result<(), BatchError> {
-    let changes = batch.take_book_writes();
-    let writes = collect(&batch.writes, &changes);
+pub(super) async fn write_and_commit(client: &Object, writes: &Writes, changes: &BookWrites) -> Result<(), BatchError> {
+    let writes = collect(writes, changes);
     let statements = try_join_all(writes.iter().map(|Write(sql, _)| client.prepare_cached(sql))).await?;
     let sent = writes.iter().zip(&statements).map(|(Write(_, columns), statement)| async move {
         let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
@@ -275,6 +280,27 @@ fn jobs(writes: &Writes) -> Write {
             column(rows, |row| row.at.micros()),
         ],
     )
+}
+
+/// Waits for whoever holds these accounts, then says whether an event is there.
+pub(super) async fn lock_and_find(
+    client: &Object,
+    requests: &[&Request],
+    event: EventId,
+) -> Result<bool, StorageError> {
+    let names: BTreeSet<String> = requests.iter().map(|request| request.command.event.account.to_string()).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    client.batch_execute("BEGIN").await?;
+    let look = async {
+        let lock = client.prepare_cached(LOCK).await?;
+        client.query(&lock, &[&names, &0i64]).await?;
+        let exists = client.prepare_cached(SELECT_EVENT_EXISTS).await?;
+        client.query(&exists, &[&event.account.to_string(), &event.own_text()]).await
+    };
+    let found = look.await;
+    // Also after a failure, so that the pool gets back a connection without a transaction.
+    client.batch_execute("ROLLBACK").await?;
+    Ok(!found?.is_empty())
 }
 
 /// Adds to each replayed answer what its event was kept with: from the database, or from this very batch.

@@ -298,9 +298,9 @@ fn load_book<N: Fn(&Book) -> Vec<Place>>(
 ) -> Result<Option<Book>, StorageError> {
     let Reading { shared, plans, account, now, needed } = reading;
     let (account, now) = (*account, *now);
-    let Some((mut book, next_expiry)) = terms::load_book(tx, plans, account, now)? else { return Ok(None) };
+    let Some((mut book, as_of)) = terms::load_book(tx, plans, account, now)? else { return Ok(None) };
     let mut places = needed(&book);
-    let has_expired = next_expiry.is_some_and(|expiry| expiry <= now);
+    let has_expired = as_of.next_expiry.is_some_and(|expiry| expiry <= now);
     let expired = if has_expired { load_expired(tx, &mut book, now)? } else { Vec::new() };
     for id in &expired {
         let holds = book.reservation(*id).map(|reservation| reservation.holds.clone()).unwrap_or_default();
@@ -311,7 +311,7 @@ fn load_book<N: Fn(&Book) -> Vec<Place>>(
         let balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
         book.load_balance(place, balance);
     }
-    shared.memory.publish_read(ticket, &book, next_expiry, now);
+    shared.memory.publish_read(ticket, &book, as_of);
     for reservation in expired {
         let event = EventId::new(account, now, 0);
         let action = Action::Expire { reservation };

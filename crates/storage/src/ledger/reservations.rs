@@ -7,7 +7,7 @@ use domain::ledger::{Action, Command, OnExpiry, Reservation, Scopes};
 use domain::name::Name;
 use domain::time::Timestamp;
 
-use super::{Ledger, Request};
+use super::{Durability, Ledger, Request};
 use crate::value::Row;
 use crate::{Entropy, StorageError, Tx};
 
@@ -53,6 +53,7 @@ pub(crate) fn expiry_request(
         model: Name::new(row.text("model")?),
         details: Arc::from(row.text("details")?),
         epoch: None,
+        durability: Durability::Synced,
     })
 }
 
@@ -92,8 +93,8 @@ impl Ledger {
             occurred_at: None,
         };
         // The batch settles what has expired before it judges; the release itself names a reservation nobody has.
-        self.submit(Request { command, key: None, model: Name::new(""), details: Arc::from("{}"), epoch: None })
-            .await
-            .map(|_| ())
+        let durability = Durability::Synced;
+        let (model, details) = (Name::new(""), Arc::from("{}"));
+        self.submit(Request { command, key: None, model, details, epoch: None, durability }).await.map(|_| ())
     }
 }

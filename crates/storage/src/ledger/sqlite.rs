@@ -10,12 +10,13 @@ use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batch::Batch;
+use super::memory::AsOf;
 use super::plan_book::PlanBook;
 use super::sqlite_writing::{fill_replays, write};
 use super::write_back::agree_with_log;
-use super::{Answer, CallerKey, LedgerError, Pending, Request, Shared, reading, reservations, terms};
+use super::{Answer, CallerKey, Durability, LedgerError, Pending, Request, Shared, reading, reservations, terms};
 use crate::StorageError;
-use crate::sqlite::in_transaction;
+use crate::sqlite::in_transaction_to;
 use crate::tx::{Engine, Tx};
 
 pub(crate) const SELECT_LAST_EVENT: &str = "SELECT at FROM usage_events ORDER BY id DESC LIMIT 1";
@@ -86,7 +87,8 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let at = shared.clock.now();
     let mut batch = Batch::default();
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
-    let (answers, done) = in_transaction(connection, || {
+    let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
+    let (answers, done) = in_transaction_to(connection, is_synced, || {
         let plans = plans(connection, shared)?;
         let mut loader = Loader { connection, shared, plans: &plans, at, batch: &mut batch, expiries: &mut expiries };
         let mut answers = Vec::with_capacity(requests.len());
@@ -101,7 +103,8 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     shared.unwritten.committed(done);
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
-        shared.memory.publish(book, next_expiry, at, batch.accepted.contains(account));
+        let as_of = AsOf { next_expiry, at, version: 0, since_version: 0 };
+        shared.memory.publish(book, as_of, batch.accepted.contains(account));
     }
     shared.tell_of_jobs(&batch);
     for (request, answer) in requests.iter().zip(&answers) {
@@ -161,7 +164,7 @@ impl Loader<'_> {
         let (book, next_expiry) = match self.shared.memory.book(account, self.at) {
             Some(remembered) => remembered,
             None => match terms::load_book(&mut tx, self.plans, account, self.at)? {
-                Some(read) => read,
+                Some((book, as_of)) => (book, as_of.next_expiry),
                 None => return Ok(false),
             },
         };

@@ -11,6 +11,7 @@ use domain::time::Timestamp;
 use crate::value::Row;
 use crate::{StorageError, Tx};
 
+use super::memory::AsOf;
 use super::plan_book::{PlanBook, PlanVersion};
 use super::reading::decode_credit;
 
@@ -22,6 +23,7 @@ pub(crate) const SELECT_TERMS: &str = "SELECT a.status, a.created_at, s.plan_ver
 const SELECT_ACCOUNT: &str = "SELECT a.status, a.created_at, s.plan_version_id, s.source, s.anchor, s.periods_since, \
     s.plan_until, s.then_plan_version_id, o.content AS overrides, \
     (SELECT entitlement_epoch FROM ledger_accounts WHERE account_id = $1) AS entitlement_epoch, \
+    (SELECT version FROM ledger_accounts WHERE account_id = $1) AS version, \
     (SELECT MIN(expires_at) FROM reservations WHERE account_id = $1 AND state = 'open') AS next_expiry, \
     CAST(CASE WHEN EXISTS (SELECT 1 FROM credits WHERE account_id = $1 AND remaining > 0) THEN 1 ELSE 0 END AS BIGINT) \
     AS has_credits \
@@ -32,14 +34,14 @@ pub(crate) const SELECT_CREDITS: &str = "SELECT id, meter, granted, remaining, p
 
 pub(crate) const STATEMENTS: &[&str] = &[SELECT_TERMS, SELECT_ACCOUNT, SELECT_CREDITS];
 
-/// Reads an account's book with its terms and credits, no balance yet, and when its next reservation expires. `Ok(None)`:
-/// there is no such account.
+/// Reads an account's book with its terms and credits, no balance yet, and what it is true as of. `Ok(None)`: there is no
+/// such account.
 pub(crate) fn load_book(
     tx: &mut Tx<'_>,
     plans: &PlanBook,
     account: AccountId,
     now: Timestamp,
-) -> Result<Option<(Book, Option<Timestamp>)>, StorageError> {
+) -> Result<Option<(Book, AsOf)>, StorageError> {
     let Some(row) = tx.query_optional(SELECT_ACCOUNT, &[account.into()])? else { return Ok(None) };
     let epoch = row.integer_or_null("entitlement_epoch")?.unwrap_or(0);
     let mut book = Book::new(account, Arc::new(from_row(&row, plans, epoch, now)?));
@@ -47,7 +49,9 @@ pub(crate) fn load_book(
         let credits = tx.query(SELECT_CREDITS, &[account.into()])?;
         book.load_credits(credits.iter().map(decode_credit).collect::<Result<_, _>>()?);
     }
-    Ok(Some((book, row.time_or_null("next_expiry")?)))
+    let version = row.integer_or_null("version")?.unwrap_or(0);
+    let next_expiry = row.time_or_null("next_expiry")?;
+    Ok(Some((book, AsOf { next_expiry, at: now, version, since_version: version })))
 }
 
 /// Builds terms from a row that has the columns of [`SELECT_TERMS`].

@@ -4,25 +4,27 @@
 use domain::billing::{CollectionPause, Status};
 use domain::catalog::Interval;
 use domain::ids::{AccountId, PlanVersionId};
+use domain::name::Name;
 use domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
 const PUT: &str = "INSERT INTO billed_subscriptions (id, account_id, status, price_id, item_id, plan_version_id, \
     billing_interval, currency, unit_amount, anchor, period_start, period_end, trial_end, cancel_at, ended_at, \
-    past_due_since, paid_until, pause, resumes_at, kept_version_id, kept_until, created_at) VALUES ($1, $2, $3, \
-    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO \
+    past_due_since, paid_until, pause, resumes_at, kept_version_id, kept_until, metered, created_at) VALUES ($1, $2, $3, \
+    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (id) DO \
     UPDATE SET status = excluded.status, price_id = excluded.price_id, item_id = excluded.item_id, \
     plan_version_id = excluded.plan_version_id, billing_interval = excluded.billing_interval, currency = \
     excluded.currency, unit_amount = excluded.unit_amount, anchor = excluded.anchor, period_start = \
     excluded.period_start, period_end = excluded.period_end, trial_end = excluded.trial_end, cancel_at = \
     excluded.cancel_at, ended_at = excluded.ended_at, past_due_since = excluded.past_due_since, paid_until = \
     excluded.paid_until, pause = excluded.pause, resumes_at = excluded.resumes_at, kept_version_id = \
-    excluded.kept_version_id, kept_until = excluded.kept_until";
+    excluded.kept_version_id, kept_until = excluded.kept_until, metered = excluded.metered";
 const BY_ACCOUNT: &str = "SELECT id, account_id, status, price_id, item_id, plan_version_id, billing_interval, \
     currency, unit_amount, anchor, period_start, period_end, trial_end, cancel_at, ended_at, past_due_since, \
-    paid_until, pause, resumes_at, kept_version_id, kept_until, created_at FROM billed_subscriptions WHERE \
+    paid_until, pause, resumes_at, kept_version_id, kept_until, metered, created_at FROM billed_subscriptions WHERE \
     account_id = $1 ORDER BY created_at, id";
 
 pub(crate) const STATEMENTS: &[&str] = &[PUT, BY_ACCOUNT];
@@ -52,13 +54,28 @@ pub struct BilledSubscription {
     pub pause: Option<CollectionPause>,
     /// A plan that stays in force until then, although the price is another one already.
     pub kept: Option<(PlanVersionId, Timestamp)>,
+    /// What meters at Stripe count beside it.
+    pub metered: Vec<MeteredItem>,
     pub created_at: Timestamp,
+}
+
+/// An item of a subscription that a meter at Stripe counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MeteredItem {
+    /// Stripe's ids.
+    pub item: String,
+    pub price: String,
+    /// The plan whose limit it charges past.
+    pub plan: Name,
+    /// The event name of the meter.
+    pub event: Name,
 }
 
 /// Writes what Stripe says now.
 pub fn put(tx: &mut Tx<'_>, billed: &BilledSubscription) -> Result<(), StorageError> {
     let pause = billed.pause.as_ref();
-    let values: [Value; 22] = [
+    let metered = serde_json::to_string(&billed.metered).map_err(StorageError::unexpected)?;
+    let values: [Value; 23] = [
         (&billed.id).into(),
         billed.account.into(),
         billed.status.as_str().into(),
@@ -80,6 +97,7 @@ pub fn put(tx: &mut Tx<'_>, billed: &BilledSubscription) -> Result<(), StorageEr
         pause.and_then(|pause| pause.resumes_at).into(),
         billed.kept.map(|(version, _)| version).into(),
         billed.kept.map(|(_, until)| until).into(),
+        metered.into(),
         billed.created_at.into(),
     ];
     tx.execute(PUT, &values).map(|_| ())
@@ -118,6 +136,7 @@ fn decode(row: &Row) -> Result<BilledSubscription, StorageError> {
             paid_until,
         }),
         kept: kept_version.zip(kept_until),
+        metered: row.json("metered")?,
         created_at: row.time("created_at")?,
     })
 }

@@ -9,18 +9,22 @@ use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
 const INSERT: &str = "INSERT INTO overage_charges (account_id, subscription, meter, window_kind, window_start, \
-    part, window_end, quantity, amount, currency, description, state, stripe_id, created_at) VALUES ($1, $2, $3, \
-    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    part, window_end, quantity, amount, currency, description, state, stripe_id, stripe_meter, created_at) VALUES ($1, $2, $3, \
+    $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', NULL, $12, $13)";
 const OF_WINDOW: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, window_end, \
-    quantity, amount, currency, description, state, stripe_id, created_at FROM overage_charges WHERE account_id \
+    quantity, amount, currency, description, state, stripe_id, stripe_meter, reported_at, created_at FROM overage_charges WHERE account_id \
     = $1 AND meter = $2 AND window_kind = $3 AND window_start = $4 ORDER BY part";
 const WAITING: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, window_end, \
-    quantity, amount, currency, description, state, stripe_id, created_at FROM overage_charges WHERE account_id \
-    = $1 AND state = 'waiting' ORDER BY window_start, meter, part";
-const SETTLE: &str = "UPDATE overage_charges SET state = 'charged', stripe_id = $6 WHERE account_id = $1 AND meter = $2 \
+    quantity, amount, currency, description, state, stripe_id, stripe_meter, reported_at, created_at FROM overage_charges WHERE account_id \
+    = $1 AND state IN ('waiting', 'reporting') ORDER BY window_start, meter, part";
+const SETTLE: &str = "UPDATE overage_charges SET state = $7, stripe_id = $6 WHERE account_id = $1 AND meter = $2 \
     AND window_kind = $3 AND window_start = $4 AND part = $5";
+const BEGIN_REPORT: &str = "UPDATE overage_charges SET state = 'reporting', reported_at = $6 WHERE account_id = $1 AND \
+    meter = $2 AND window_kind = $3 AND window_start = $4 AND part = $5 AND state = 'waiting'";
+const GIVE_UP_REPORT: &str = "UPDATE overage_charges SET state = 'waiting', stripe_meter = NULL, reported_at = NULL WHERE \
+    account_id = $1 AND meter = $2 AND window_kind = $3 AND window_start = $4 AND part = $5 AND state = 'reporting'";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, OF_WINDOW, WAITING, SETTLE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, OF_WINDOW, WAITING, SETTLE, BEGIN_REPORT, GIVE_UP_REPORT];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OverageCharge {
@@ -41,17 +45,32 @@ pub struct OverageCharge {
     pub currency: String,
     /// As the invoice says it.
     pub description: String,
-    /// It is not at Stripe yet.
-    pub waits: bool,
-    /// Stripe's id of the invoice item.
+    pub state: ChargeState,
+    /// Stripe's id of the invoice item, or the identifier of the meter's event.
     pub stripe_id: Option<String>,
+    /// The event name of the meter at Stripe that it is for. `None`: it is put on an invoice from here.
+    pub stripe_meter: Option<Name>,
     pub created_at: Timestamp,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChargeState {
+    /// It is not at Stripe.
+    Waiting,
+    /// It was sent to a meter at Stripe, first at this time, and no answer is known.
+    Reporting(Timestamp),
+    /// It is on an invoice.
+    Charged,
+    /// A meter has it.
+    Reported,
+}
+
+/// Books a charge that waits.
+///
 /// # Errors
 /// [`StorageError::Taken`] when this part of the window is charged already.
 pub fn insert(tx: &mut Tx<'_>, charge: &OverageCharge) -> Result<(), StorageError> {
-    let values: [Value; 14] = [
+    let values: [Value; 13] = [
         charge.account.into(),
         (&charge.subscription).into(),
         charge.meter.as_str().into(),
@@ -63,8 +82,7 @@ pub fn insert(tx: &mut Tx<'_>, charge: &OverageCharge) -> Result<(), StorageErro
         charge.amount.into(),
         (&charge.currency).into(),
         (&charge.description).into(),
-        if charge.waits { "waiting" } else { "charged" }.into(),
-        charge.stripe_id.as_ref().into(),
+        charge.stripe_meter.as_ref().map(Name::as_str).into(),
         charge.created_at.into(),
     ];
     tx.execute(INSERT, &values).map(|_| ())
@@ -86,17 +104,32 @@ pub fn waiting(tx: &mut Tx<'_>, account: AccountId) -> Result<Vec<OverageCharge>
     tx.query(WAITING, &[account.into()])?.iter().map(decode).collect()
 }
 
-/// It is at Stripe.
-pub fn settle(tx: &mut Tx<'_>, charge: &OverageCharge, stripe_id: &str) -> Result<(), StorageError> {
-    let values: [Value; 6] = [
+/// It is at Stripe, on an invoice or with a meter, by this id.
+pub fn settle(tx: &mut Tx<'_>, charge: &OverageCharge, stripe_id: &str, is_reported: bool) -> Result<(), StorageError> {
+    let [account, meter, window, start, part] = key(charge);
+    let state = if is_reported { "reported" } else { "charged" };
+    tx.execute(SETTLE, &[account, meter, window, start, part, stripe_id.into(), state.into()]).map(|_| ())
+}
+
+/// It is about to be sent to its meter.
+pub fn begin_report(tx: &mut Tx<'_>, charge: &OverageCharge, now: Timestamp) -> Result<(), StorageError> {
+    let [account, meter, window, start, part] = key(charge);
+    tx.execute(BEGIN_REPORT, &[account, meter, window, start, part, now.into()]).map(|_| ())
+}
+
+/// Its meter has not got it, and would come too late: it waits to be put on an invoice.
+pub fn give_up_report(tx: &mut Tx<'_>, charge: &OverageCharge) -> Result<(), StorageError> {
+    tx.execute(GIVE_UP_REPORT, &key(charge)).map(|_| ())
+}
+
+fn key(charge: &OverageCharge) -> [Value; 5] {
+    [
         charge.account.into(),
         charge.meter.as_str().into(),
         charge.window.as_str().into(),
         charge.window_start.into(),
         charge.part.into(),
-        stripe_id.into(),
-    ];
-    tx.execute(SETTLE, &values).map(|_| ())
+    ]
 }
 
 fn decode(row: &Row) -> Result<OverageCharge, StorageError> {
@@ -112,8 +145,21 @@ fn decode(row: &Row) -> Result<OverageCharge, StorageError> {
         amount: row.integer("amount")?,
         currency: row.text("currency")?.to_owned(),
         description: row.text("description")?.to_owned(),
-        waits: row.text("state")? == "waiting",
+        state: state(row)?,
         stripe_id: row.text_or_null("stripe_id")?.map(str::to_owned),
+        stripe_meter: row.text_or_null("stripe_meter")?.map(Name::new),
         created_at: row.time("created_at")?,
     })
+}
+
+fn state(row: &Row) -> Result<ChargeState, StorageError> {
+    let reported_at = row.time_or_null("reported_at")?;
+    let of_word = |word: &str| match word {
+        "waiting" => Some(ChargeState::Waiting),
+        "reporting" => reported_at.map(ChargeState::Reporting),
+        "charged" => Some(ChargeState::Charged),
+        "reported" => Some(ChargeState::Reported),
+        _ => None,
+    };
+    row.parsed("state", of_word)
 }

@@ -131,6 +131,29 @@ pub(crate) fn in_transaction<T, E: From<StorageError>>(
     connection: &Connection,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
+    in_transaction_to(connection, true, work)
+}
+
+/// The same. One that need not be on the disk (`is_synced` false) gets there with the next one that must.
+pub(crate) fn in_transaction_to<T, E: From<StorageError>>(
+    connection: &Connection,
+    is_synced: bool,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    if is_synced {
+        return commit(connection, work);
+    }
+    connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(StorageError::from)?;
+    let outcome = commit(connection, work);
+    if let Err(error) = connection.execute_batch("PRAGMA synchronous = FULL") {
+        // Nothing may be committed in this mode that must be on the disk.
+        tracing::error!(%error, "commits cannot be made durable again; ending so that a restart makes them so");
+        std::process::abort();
+    }
+    outcome
+}
+
+fn commit<T, E: From<StorageError>>(connection: &Connection, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     connection.execute_batch("BEGIN IMMEDIATE").map_err(StorageError::from)?;
     let outcome = work();
     if outcome.is_err() {

@@ -12,7 +12,7 @@ use domain::name::Name;
 use domain::quantity::Quantity;
 use domain::time::MICROS_PER_SECOND;
 use storage::ledger::verify::{Verified, verify};
-use storage::ledger::{Answer, CallerKey, Freshness, Ledger, LedgerError, LedgerSettings, Request, rows};
+use storage::ledger::{Answer, CallerKey, Durability, Freshness, Ledger, LedgerError, LedgerSettings, Request, rows};
 use storage::records::{accounts, catalogs, usage_daily};
 use storage::{Clock, Database, DatabaseUrl, Entropy, StorageError, Tx};
 use testkit::postgres::TestDatabase;
@@ -214,6 +214,7 @@ impl Node {
             model: Name::new(""),
             details: Arc::from("{}"),
             epoch: None,
+            durability: Durability::Synced,
         }
     }
 

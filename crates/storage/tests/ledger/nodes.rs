@@ -179,3 +179,57 @@ async fn a_node_whose_clock_is_wrong_writes_nothing_and_says_so() {
     assert!(is_accepted(&first.asking(first.consuming(account, 1)).await.unwrap()));
     assert_eq!(first.usage(account).await, (1, 0));
 }
+
+/// Requests left, as the node says within a second.
+async fn remaining(node: &Node, account: AccountId) -> i64 {
+    let (_, standing) = node.ledger.check(&node.consuming(account, 1).command).await.unwrap();
+    let limit = standing.limits.iter().find(|limit| limit.meter.as_str() == "requests").expect("a limit");
+    limit.remaining().expect("it is limited") / units(1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_alone_reads_nothing_again_until_another_comes() {
+    let Some(place) = Place::postgres() else { return };
+    let (node, account) = place.node().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    accepted(node.consume(account, 10).await);
+    assert_eq!(remaining(&node, account).await, 90);
+    // Behind the back of the ledger, so that it shows what is read.
+    let statement = "UPDATE balances SET used = 30000000 WHERE meter = 'requests'";
+    let (client, connection) =
+        tokio_postgres::connect(&place.server.as_ref().unwrap().url(), tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    assert!(client.execute(statement, &[]).await.unwrap() > 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(remaining(&node, account).await, 90);
+
+    // One that comes and goes at once may have written.
+    place.open().await.database.close().await;
+    let read_again = async {
+        while remaining(&node, account).await != 70 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), read_again).await.expect("it is noticed within a second");
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_of_a_node_that_is_alone_expire_in_time() {
+    let Some(place) = Place::postgres() else { return };
+    let (node, account) = place.node().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    accepted(node.ask(node.reserving(account, 60, 600).1).await);
+    accepted(node.ask(node.reserving(account, 40, 2).1).await);
+    assert_eq!(remaining(&node, account).await, 0);
+    let given_back = async {
+        while remaining(&node, account).await != 40 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(4), given_back).await.expect("the shorter hold ends after two seconds");
+    accepted(node.consume(account, 40).await);
+    denied(node.consume(account, 1).await);
+    node.must_be_exact().await;
+}

@@ -6,7 +6,7 @@ use domain::ids::{AccountId, EventId, ReservationId};
 use domain::ledger::{Action, Amount, Command, Credit, OnExpiry, Original, Scopes};
 use domain::name::Name;
 use domain::time::MICROS_PER_SECOND;
-use storage::ledger::{CallerKey, Request, rows};
+use storage::ledger::{CallerKey, Durability, Request, rows};
 
 use super::engine::Engine;
 use super::plans::UNIT;
@@ -37,6 +37,7 @@ impl Maker<'_> {
     pub fn request(&mut self, action: Action, amounts: Vec<Amount>) -> Request {
         let now = self.engine.clock.now();
         let member = self.random.chance(40).then(|| Name::new(["ann", "bob"][self.random.below(2)]));
+        let is_light = matches!(action, Action::Reserve { .. }) && self.random.chance(50);
         let takes_members = matches!(action, Action::Consume | Action::Reserve { .. } | Action::Record);
         Request {
             command: Command {
@@ -50,6 +51,7 @@ impl Maker<'_> {
             model: Name::new(["", "small"][self.random.below(2)]),
             details: Arc::from("{}"),
             epoch: None,
+            durability: if is_light { Durability::Ordered } else { Durability::Synced },
         }
     }
 

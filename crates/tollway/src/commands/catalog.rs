@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use app::catalog::push_to_stripe::{Step, StepKind, carry_out, plan_push};
 use app::catalog::{AppliedChanges, CatalogError, apply_catalog, preview_catalog};
 use domain::catalog::Catalog;
+use domain::name::Name;
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -139,6 +140,20 @@ fn line(step: &Step) -> String {
         StepKind::DifferentPrice { price, id, differences } => {
             format!("DIFFERS: price   {}  {}  ({id})", price.lookup_key, differences.join("; "))
         }
+        StepKind::FoundMeter { event, id } => format!("found meter      {event}  ({id})"),
+        StepKind::CreateMeter { event } => format!("create meter     {event}"),
+        StepKind::FoundMeteredPrice { price, id } => {
+            format!("found price      {}  {}  ({id})", price.lookup_key, price.describe())
+        }
+        StepKind::CreateMeteredPrice { price, replaces: None, .. } => {
+            format!("create price     {}  {}", price.lookup_key, price.describe())
+        }
+        StepKind::CreateMeteredPrice { price, replaces: Some(id), .. } => {
+            format!("replace price    {}  {}  (instead of {id})", price.lookup_key, price.describe())
+        }
+        StepKind::DifferentMeteredPrice { price, id, differences } => {
+            format!("DIFFERS: price   {}  {}  ({id})", price.lookup_key, differences.join("; "))
+        }
     }
 }
 
@@ -158,6 +173,20 @@ fn json_of(step: &Step) -> Value {
         StepKind::DifferentPrice { price, id, differences } => {
             ("different_price", json!({ "lookup_key": price.lookup_key, "price": id, "differences": differences }))
         }
+        StepKind::FoundMeter { event, id } => ("found_meter", json!({ "event_name": event, "meter": id })),
+        StepKind::CreateMeter { event } => ("create_meter", json!({ "event_name": event })),
+        StepKind::FoundMeteredPrice { price, id } => {
+            ("found_price", json!({ "lookup_key": price.lookup_key, "price": id }))
+        }
+        StepKind::CreateMeteredPrice { price, product, replaces: None } => {
+            ("create_price", json!({ "lookup_key": price.lookup_key, "product": product }))
+        }
+        StepKind::CreateMeteredPrice { price, replaces: Some(id), .. } => {
+            ("replace_price", json!({ "lookup_key": price.lookup_key, "price": id }))
+        }
+        StepKind::DifferentMeteredPrice { price, id, differences } => {
+            ("different_price", json!({ "lookup_key": price.lookup_key, "price": id, "differences": differences }))
+        }
     };
     let mut step = json!({ "action": action, "plan": step.plan });
     if let (Some(step), Value::Object(about)) = (step.as_object_mut(), about) {
@@ -168,13 +197,16 @@ fn json_of(step: &Step) -> Value {
 
 /// What a person can do about each mistake.
 fn mend(steps: &[Step]) -> String {
+    let different = |plan: &Name, lookup_key: &str| {
+        format!(
+            "A price at Stripe keeps its amount. Give the plan {plan} a new lookup key instead of {lookup_key} (`stripe` in \
+             the catalog), or run it again with --transfer: a new price takes the lookup key, and whoever pays the old one \
+             keeps it."
+        )
+    };
     let mends = steps.iter().filter_map(|Step { plan, what }| match what {
-        StepKind::DifferentPrice { price, .. } => Some(format!(
-            "A price at Stripe keeps its amount. Give the plan {plan} a new lookup key instead of {} (`stripe` in the \
-             catalog), or run it again with --transfer: a new price takes the lookup key, and whoever pays the old one \
-             keeps it.",
-            price.lookup_key
-        )),
+        StepKind::DifferentPrice { price, .. } => Some(different(plan, &price.lookup_key)),
+        StepKind::DifferentMeteredPrice { price, .. } => Some(different(plan, &price.lookup_key)),
         StepKind::ArchivedProduct { id } => {
             Some(format!("The product {id} of the plan {plan} is archived: bring it back at Stripe."))
         }

@@ -36,7 +36,7 @@ async fn pay_with(shop: &Shop<'_>, external_id: &str, plan: &str, card: &str) ->
 }
 
 /// The time on both clocks when the period that is paid for is over and its successor is charged.
-async fn renew(shop: &Shop<'_>, external_id: &str) {
+pub async fn renew(shop: &Shop<'_>, external_id: &str) {
     let ends = shop.subscription(external_id).await["billing"]["period"]["end"].clone();
     shop.server.post("/api/v1/admin/clock", json!({ "now": ends })).await.expect(200);
     shop.settled().await;
@@ -49,7 +49,7 @@ async fn price_of(shop: &Shop<'_>, lookup_key: &str) -> Value {
     found["data"][0].clone()
 }
 
-async fn totals(shop: &Shop<'_>, external_id: &str) -> Vec<String> {
+pub async fn totals(shop: &Shop<'_>, external_id: &str) -> Vec<String> {
     let invoices = shop.invoices(external_id).await;
     invoices.iter().map(|invoice| invoice["total"].as_str().expect("a total").to_owned()).collect()
 }

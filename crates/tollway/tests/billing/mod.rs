@@ -12,6 +12,7 @@ mod ending;
 mod failing;
 mod outages;
 mod overage;
+mod stripe_meters;
 mod walks;
 mod webhooks;
 
@@ -62,5 +63,12 @@ rank = 1
 active = false
 price = { monthly = "5.00" }
 "#;
+
+/// The same, with one plan that is sold in euros too.
+pub fn in_euros() -> String {
+    let prices = r#"annual = "100.00", EUR = { monthly = "9.00", annual = "90.00" } }"#;
+    let charge = r#"up_to = "5.00", EUR = { charge = "0.45", up_to = "4.00" } } }"#;
+    CATALOG.replace(r#"annual = "100.00" }"#, prices).replace(r#"up_to = "5.00" } }"#, charge)
+}
 
 pub const DAY: i64 = 86_400;

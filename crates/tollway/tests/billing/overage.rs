@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{CATALOG, DAY};
+use super::corners::renew;
+use super::{CATALOG, DAY, in_euros};
 use crate::stage::{Shop, with_catalog};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,6 +33,32 @@ async fn usage_past_the_limit_is_a_line_of_the_closing_invoice_once() {
         shop.advance(32 * DAY).await;
         let totals: Vec<_> = shop.invoices("ada").await.iter().map(|invoice| invoice["total"].clone()).collect();
         assert_eq!(totals, [json!("10.00"), json!("11.25"), json!("10.00")]);
+    })
+    .await;
+}
+
+/// 250 past 1,000, at 0.45 euros for each 100: 1.125 euros, which is 1.12 to the even cent. 1,000 past would be 4.50 euros, of
+/// which 4.00 were agreed on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pays_in_euros_is_charged_in_euros() {
+    with_catalog(&in_euros(), async |server| {
+        let shop = Shop::of(server);
+        let customer = shop.customer("ada");
+        customer.account().await;
+        shop.sell_in("eur", "ada", "basic").await;
+        for (used, total, said) in [
+            (1_250, "10.12", "250 tokens past 1,000, at 0.45 EUR for each 100"),
+            (2_000, "13.00", "1,000 tokens past 1,000, at 0.45 EUR for each 100"),
+        ] {
+            customer.consume_of("tokens", used).await.expect(200);
+            renew(&shop, "ada").await;
+            let closing = shop.invoices("ada").await.pop().expect("an invoice");
+            assert_eq!((&closing["currency"], &closing["total"]), (&json!("EUR"), &json!(total)), "{closing}");
+            let lines = closing["lines"].as_array().expect("lines");
+            let said =
+                lines.iter().filter(|line| line["description"].as_str().is_some_and(|text| text.starts_with(said)));
+            assert_eq!(said.count(), 1, "{closing}");
+        }
     })
     .await;
 }

@@ -24,15 +24,30 @@ fn call(line: &str) -> Option<Call> {
     (line.contains("HTTP/1.1 200") && line.contains("evt_")).then_some(Call::Answered)
 }
 
-#[tokio::test]
-async fn every_counted_answer_is_written_after_a_sync_of_its_own() {
-    let Some(strace) = testkit::parts::strace() else { return };
+/// A server whose system calls are written to `trace.txt`. `None`: strace is missing and the test is skipped.
+fn traced() -> Option<Site> {
+    let strace = testkit::parts::strace()?;
     // As a grandchild (-D), so that the server stays this test's own child and is told to stop.
     let script = format!(
         r#"exec {} -D -f -qq -s 4096 -e trace=fdatasync,fsync,sendto,write,writev -o trace.txt "$tollway" "$@""#,
         strace.display()
     );
-    let site = Site::on(Engine::Sqlite).by_script(&script);
+    Some(Site::on(Engine::Sqlite).by_script(&script))
+}
+
+/// Of a server that has stopped.
+async fn must_have_synced_each(site: &Site, answers: usize) {
+    crate::stage::until("the trace is whole", async || site.read("trace.txt").contains("evt_")).await;
+    let calls: Vec<Call> = site.read("trace.txt").lines().filter_map(call).collect();
+    assert_eq!(calls.iter().filter(|call| **call == Call::Answered).count(), answers, "{calls:?}");
+    let unsynced = calls.windows(2).filter(|pair| pair[0] == Call::Answered && pair[1] == Call::Answered).count();
+    assert_eq!(unsynced, 0, "{calls:?}");
+    assert_eq!(calls.first(), Some(&Call::Synced));
+}
+
+#[tokio::test]
+async fn every_counted_answer_is_written_after_a_sync_of_its_own() {
+    let Some(site) = traced() else { return };
     let mut server = site.start();
     let customer = Customer::new(&server, "traced");
     customer.consume(1).await.expect(200);
@@ -41,13 +56,23 @@ async fn every_counted_answer_is_written_after_a_sync_of_its_own() {
     }
     customer.post("/api/v1/usage/levels", json!({ "meter": "seats", "quantity": 1 })).await.expect(200);
     server.stop();
-    crate::stage::until("the trace is whole", async || site.read("trace.txt").contains("evt_")).await;
-    let calls: Vec<Call> = site.read("trace.txt").lines().filter_map(call).collect();
-    let answers = calls.iter().filter(|call| **call == Call::Answered).count();
-    assert_eq!(answers, CONSUMES + 2, "{calls:?}");
-    let unsynced = calls.windows(2).filter(|pair| pair[0] == Call::Answered && pair[1] == Call::Answered).count();
-    assert_eq!(unsynced, 0, "{calls:?}");
-    assert_eq!(calls.first(), Some(&Call::Synced));
+    must_have_synced_each(&site, CONSUMES + 2).await;
+}
+
+#[tokio::test]
+async fn every_answer_of_a_model_is_written_after_what_it_used_was_synced() {
+    let Some(site) = traced() else { return };
+    let mut server = site.start();
+    let customer = Customer::new(&server, "traced");
+    customer.account().await;
+    let body = json!({ "model": "small", "max_tokens": 8, "messages": [{ "role": "user", "content": "Hello" }] });
+    for _ in 0..CONSUMES {
+        let request =
+            server.request("POST", "/v1/chat/completions").header("Tollway-External-Id", "traced").json(&body);
+        server.send(request).await.expect("an answer").expect(200);
+    }
+    server.stop();
+    must_have_synced_each(&site, CONSUMES).await;
 }
 
 #[test]

@@ -75,6 +75,24 @@ impl<'s> Shop<'s> {
         card
     }
 
+    /// Somebody at the dashboard sells a plan in another currency than the catalog's.
+    pub async fn sell_in(&self, currency: &str, external_id: &str, plan: &str) {
+        self.checkout(external_id, plan, "monthly").await.expect(201);
+        let customer = self.last_customer().await;
+        let card = self.use_card(&customer, "pm_card_visa").await;
+        let price = self.stripe_get(&format!("prices?lookup_keys[]={plan}_monthly")).await;
+        let price = price["data"][0]["id"].as_str().unwrap_or_else(|| panic!("{price}")).to_owned();
+        let form = [
+            ("customer", customer.as_str()),
+            ("items[0][price]", &price),
+            ("currency", currency),
+            ("default_payment_method", &card),
+        ];
+        let sold = self.stripe_post("subscriptions", &form).await;
+        assert_eq!(sold["status"], "active", "{sold}");
+        self.until_on(external_id, plan).await;
+    }
+
     /// Waits until the account is on the plan.
     pub async fn until_on(&self, external_id: &str, plan: &str) {
         let holds = async || self.subscription(external_id).await["plan"] == plan;

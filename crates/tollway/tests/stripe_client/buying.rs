@@ -128,7 +128,7 @@ async fn a_page_takes_every_option() {
     let price = CheckoutPrice::Once { name: "Credits".into(), currency: "USD".into(), unit_amount: 500 };
     let once = NewCheckout {
         mode: CheckoutMode::Payment,
-        lines: vec![CheckoutLine { price, quantity: 2 }],
+        lines: vec![CheckoutLine { price, quantity: Some(2) }],
         ..shop.checkout()
     };
     let session = shop.stripe.create_checkout_session(&once, "once").await.unwrap();

@@ -47,7 +47,7 @@ impl Shop {
     fn checkout(&self) -> NewCheckout {
         NewCheckout {
             customer: Some(self.customer.clone()),
-            lines: vec![CheckoutLine { price: CheckoutPrice::Listed(self.monthly.clone()), quantity: 1 }],
+            lines: vec![CheckoutLine { price: CheckoutPrice::Listed(self.monthly.clone()), quantity: Some(1) }],
             success_url: "https://example.com/done?session={CHECKOUT_SESSION_ID}".into(),
             cancel_url: Some("https://example.com/pricing".into()),
             client_reference_id: Some("acct_1".into()),

@@ -1,11 +1,13 @@
 //! What several answers show: limits, warnings and cost.
 
+use std::collections::BTreeMap;
+
 use app::{App, AppError};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use domain::catalog::Past;
+use domain::catalog::{Charge, Past};
 use domain::ledger::LimitState;
-use domain::money::NanoUsd;
+use domain::money::{Currency, Money, NanoUsd};
 use domain::name::Name;
 use domain::pricing::CallCost;
 use domain::time::Timestamp;
@@ -72,6 +74,27 @@ pub fn on_exceed(past: &Past) -> &'static str {
         Past::Block => "block",
         Past::Warn => "warn",
         Past::Charge { .. } => "charge",
+    }
+}
+
+/// What usage past a limit costs in another currency.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OverageInCurrency)]
+pub struct ChargeShape {
+    #[schema(value_type = String, example = "0.45")]
+    charge: Written<NanoUsd>,
+    up_to: Option<String>,
+}
+
+impl ChargeShape {
+    /// By currency.
+    pub fn of_all(charges: &BTreeMap<String, Charge>) -> BTreeMap<String, Self> {
+        let of = |(code, charge): (&String, &Charge)| {
+            let currency = Currency::parse(code).ok()?;
+            let up_to = charge.up_to_minor.map(|minor| Money::new(minor, currency).amount_text());
+            Some((code.clone(), Self { charge: Written(NanoUsd::from_nano(charge.charge_nano)), up_to }))
+        };
+        charges.iter().filter_map(of).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use super::plans::{PlanDraft, lookup_keys};
 use super::settings::Settings;
 use crate::catalog::ALLOWED_MODELS;
 use crate::catalog::mistakes::{Mistakes, did_you_mean};
-use crate::catalog::plan::{PlanPrice, RateLimit};
+use crate::catalog::plan::{Past, PlanPrice, RateLimit};
 use crate::name::Name;
 
 pub(super) fn check(
@@ -19,6 +19,7 @@ pub(super) fn check(
     check_ranks(plans, mistakes);
     check_popular(plans, mistakes);
     check_lookup_keys(plans, mistakes);
+    check_stripe_meters(plans, mistakes);
     check_allowed_models_everywhere(plans, mistakes);
     check_rates_rise(plans, base_rates, mistakes);
 }
@@ -78,6 +79,21 @@ fn check_lookup_keys(plans: &[PlanDraft], mistakes: &mut Mistakes) {
                 draft.plan.key
             );
             mistakes.add(draft.key_span.clone(), what, "Give each price a lookup key of its own.");
+        }
+    }
+}
+
+/// Stripe adds up all events of one name, whatever they count.
+fn check_stripe_meters(plans: &[PlanDraft], mistakes: &mut Mistakes) {
+    let mut counted: BTreeMap<&str, &Name> = BTreeMap::new();
+    for draft in plans {
+        for limit in &draft.plan.limits {
+            let Past::Charge { stripe_meter: Some(event), .. } = &limit.past else { continue };
+            let first = *counted.entry(event.as_str()).or_insert(&limit.meter);
+            if *first != limit.meter {
+                let what = format!("The meter `{event}` at Stripe stands for both `{first}` and `{}`.", limit.meter);
+                mistakes.add(draft.key_span.clone(), what, "Give each meter a `stripe_meter` of its own.");
+            }
         }
     }
 }

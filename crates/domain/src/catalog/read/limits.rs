@@ -3,11 +3,10 @@
 use toml::de::DeValue;
 
 use super::section::{Entry, Section};
-use super::{Context, settings, values};
+use super::{Context, charges, settings, values};
 use crate::catalog::mistakes::{Mistakes, did_you_mean};
-use crate::catalog::plan::{Enforce, Limit, LimitScope, Past};
+use crate::catalog::plan::{Enforce, Limit, LimitScope, Past, PlanPrice};
 use crate::catalog::{COST_METER, MeterKind};
-use crate::money::NANO_PER_UNIT;
 use crate::name::Name;
 use crate::quantity::Quantity;
 use crate::windows::WindowKind;
@@ -19,15 +18,22 @@ const DENIED_STATUSES: [u16; 3] = [402, 403, TOO_MANY_REQUESTS];
 const UNLIMITED: &str = "unlimited";
 
 /// What the limits of one meter need to know of it.
-struct Metered<'c> {
+pub(super) struct Metered<'c> {
     name: Name,
     kind: MeterKind,
-    context: &'c Context,
+    pub(super) context: &'c Context,
+    /// What the plan costs.
+    pub(super) price: &'c PlanPrice,
 }
 
 impl Metered<'_> {
-    fn is_cost(&self) -> bool {
+    pub(super) fn is_cost(&self) -> bool {
         self.name.as_str() == COST_METER
+    }
+
+    /// Millionths of a unit, or nano-dollars for costs.
+    pub(super) fn amount(&self, entry: &Entry, mistakes: &mut Mistakes) -> Option<i64> {
+        read_metered_amount(entry, self, mistakes)
     }
 
     fn usual_window(&self) -> WindowKind {
@@ -38,7 +44,7 @@ impl Metered<'_> {
     }
 }
 
-pub(super) fn read(plan: &mut Section, context: &Context, mistakes: &mut Mistakes) -> Vec<Limit> {
+pub(super) fn read(plan: &mut Section, price: &PlanPrice, context: &Context, mistakes: &mut Mistakes) -> Vec<Limit> {
     let Some(entry) = plan.get("limits") else { return Vec::new() };
     let name = format!("the limits of {}", plan.name());
     let Some(section) = Section::of_entry(name, &entry, "a table, with lines such as requests = 1_000", mistakes)
@@ -47,7 +53,7 @@ pub(super) fn read(plan: &mut Section, context: &Context, mistakes: &mut Mistake
     };
     let mut limits = Vec::new();
     for entry in section.entries() {
-        let Some(metered) = find_meter(&entry, context, mistakes) else { continue };
+        let Some(metered) = find_meter(&entry, price, context, mistakes) else { continue };
         read_meter_limits(plan.name(), &entry, &metered, &mut limits, mistakes);
     }
     limits
@@ -56,10 +62,15 @@ pub(super) fn read(plan: &mut Section, context: &Context, mistakes: &mut Mistake
 /// An amount of a meter, as a limit on it would be written. `None`: said to be wrong.
 pub(super) fn amount_of(meter: &str, entry: &Entry, context: &Context, mistakes: &mut Mistakes) -> Option<i64> {
     let kind = context.meters.get(meter).map_or(MeterKind::Sum, |meter| meter.kind);
-    read_metered_amount(entry, &Metered { name: Name::from(meter), kind, context }, mistakes)
+    read_metered_amount(entry, &Metered { name: Name::from(meter), kind, context, price: &PlanPrice::Free }, mistakes)
 }
 
-fn find_meter<'c>(entry: &Entry, context: &'c Context, mistakes: &mut Mistakes) -> Option<Metered<'c>> {
+fn find_meter<'c>(
+    entry: &Entry,
+    price: &'c PlanPrice,
+    context: &'c Context,
+    mistakes: &mut Mistakes,
+) -> Option<Metered<'c>> {
     let kind = match context.meters.get(entry.key) {
         Some(meter) => meter.kind,
         None if entry.key == COST_METER => MeterKind::Sum,
@@ -71,7 +82,7 @@ fn find_meter<'c>(entry: &Entry, context: &'c Context, mistakes: &mut Mistakes) 
             return None;
         }
     };
-    Some(Metered { name: Name::from(entry.key), kind, context })
+    Some(Metered { name: Name::from(entry.key), kind, context, price })
 }
 
 fn read_meter_limits(plan: &str, entry: &Entry, metered: &Metered, limits: &mut Vec<Limit>, mistakes: &mut Mistakes) {
@@ -135,16 +146,18 @@ fn read_limit_table(mut section: Section, metered: &Metered, mistakes: &mut Mist
     let past = read_past(&mut section, metered, amount == Some(None), mistakes);
     let enforce = settings::read_enforce(&mut section, mistakes);
     let denied_status = read_status(&mut section, mistakes);
-    section.finish(mistakes);
-    Some(Limit {
+    let limit = Limit {
         meter: metered.name.clone(),
-        amount: amount?,
+        amount: amount.flatten(),
         per,
         each: each.unwrap_or(LimitScope::Account),
         past,
         enforce,
         denied_status,
-    })
+    };
+    charges::check_stripe_meter(&mut section, &limit, mistakes);
+    section.finish(mistakes);
+    amount.map(|_| limit)
 }
 
 /// `Some(None)` is unlimited; `None` is a mistake.
@@ -221,9 +234,9 @@ fn read_past(section: &mut Section, metered: &Metered, is_unlimited: bool, mista
     let past = match entry.value.get_ref() {
         DeValue::Table(table) => {
             let name = format!("the charge past {}", section.name());
-            read_charge(Section::new(name, entry.key_span.clone(), table), metered, mistakes)
+            charges::read(Section::new(name, entry.key_span.clone(), table), metered, mistakes)
         }
-        DeValue::String(text) if text == "charge" => charge_at_cost(&entry, metered, mistakes),
+        DeValue::String(text) if text == "charge" => charges::at_cost(&entry, metered, mistakes),
         DeValue::String(_) => values::word(&entry, &[("block", Past::Block), ("warn", Past::Warn)], mistakes),
         other => {
             let what = format!("{} is {}.", entry.label, values::kind_of(other));
@@ -238,47 +251,6 @@ fn read_past(section: &mut Section, metered: &Metered, is_unlimited: bool, mista
         mistakes.add(entry.span(), what, "Write \"block\" or \"warn\".");
     }
     past
-}
-
-/// What a call costs is what it is charged at: each unit of money costs a unit of money.
-fn charge_at_cost(entry: &Entry, metered: &Metered, mistakes: &mut Mistakes) -> Option<Past> {
-    if metered.is_cost() {
-        return Some(Past::Charge { charge_nano: NANO_PER_UNIT, each: NANO_PER_UNIT, up_to_minor: None });
-    }
-    let what = format!("{} does not say at what price.", entry.label);
-    mistakes.add(entry.span(), what, "Write past = { charge = \"0.50\", each = 1_000 }; `up_to` caps the bill.");
-    None
-}
-
-fn read_charge(mut section: Section, metered: &Metered, mistakes: &mut Mistakes) -> Option<Past> {
-    let charge_entry = section.get("charge");
-    let each_entry = section.get("each");
-    let charge = match &charge_entry {
-        Some(entry) => values::decimal(entry, NANO_PLACES, "\"0.50\"", mistakes),
-        None if metered.is_cost() => Some(NANO_PER_UNIT),
-        None => {
-            let what = format!("{} is missing.", section.label("charge"));
-            mistakes.add(section.span.clone(), what, "Write what is charged, such as charge = \"0.50\".");
-            None
-        }
-    };
-    let each = match &each_entry {
-        Some(entry) => read_metered_amount(entry, metered, mistakes),
-        None if metered.is_cost() => Some(NANO_PER_UNIT),
-        None => Some(Quantity::ONE.millionths()),
-    };
-    for (entry, value) in [(&charge_entry, charge), (&each_entry, each)] {
-        if let (Some(entry), Some(0)) = (entry, value) {
-            mistakes.add(
-                entry.span(),
-                format!("{} is zero.", entry.label),
-                "Write more than zero, or past = \"warn\".",
-            );
-        }
-    }
-    let up_to_minor = section.money("up_to", metered.context.currency, mistakes);
-    section.finish(mistakes);
-    Some(Past::Charge { charge_nano: charge?, each: each?, up_to_minor })
 }
 
 /// `plan pro` at the head of a sentence.

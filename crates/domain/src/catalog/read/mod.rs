@@ -4,6 +4,7 @@
 //! place of what it cannot read something harmless, so that one mistake does not cause the next. What only shows when
 //! all parts are read together is in `checks`.
 
+mod charges;
 mod checks;
 mod credit_packs;
 mod limits;

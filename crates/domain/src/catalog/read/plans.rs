@@ -64,6 +64,7 @@ fn read_plan(
     let price = prices::read_price(&mut section, context.currency, mistakes);
     let stripe = prices::read_stripe(&mut section, entry.key, &price, mistakes);
     let (trial_days, trial_needs_card) = read_trial(&mut section, &price, mistakes);
+    let limits = limits::read(&mut section, &price, context, mistakes);
     let plan = Plan {
         key: Name::from(entry.key),
         name,
@@ -78,7 +79,7 @@ fn read_plan(
         trial_needs_card,
         popular: section.boolean("popular", mistakes).unwrap_or(false),
         active: section.boolean("active", mistakes).unwrap_or(true),
-        limits: limits::read(&mut section, context, mistakes),
+        limits,
         features: read_features(&mut section, context, mistakes),
         rates: settings::read_rates(&mut section, mistakes),
         rate_multiplier_hundredths: read_multiplier(&mut section, mistakes),

@@ -56,7 +56,7 @@ impl Limit {
         Self { past: Past::Warn, ..self }
     }
     pub fn charges(self, charge_nano: i64, each: i64, up_to_minor: Option<i64>) -> Self {
-        Self { past: Past::Charge { charge_nano, each, up_to_minor }, ..self }
+        Self { past: Past::charge(charge_nano, each, up_to_minor), ..self }
     }
     pub fn observed(self) -> Self {
         Self { enforce: Enforce::Observe, ..self }

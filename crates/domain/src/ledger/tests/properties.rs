@@ -60,11 +60,11 @@ fn credits_are_what_was_granted_less_what_was_drawn(account: &Account) -> TestCa
 /// The most that a limit lets through before it denies, worked out apart from the product's own arithmetic.
 fn most(limit: &Limit) -> Option<i128> {
     let amount = i128::from(limit.amount?);
-    match limit.past {
+    match &limit.past {
         _ if limit.enforce == Enforce::Observe => None,
         Past::Block => Some(amount),
         Past::Warn => None,
-        Past::Charge { charge_nano, each, up_to_minor } => {
+        &Past::Charge { charge_nano, each, up_to_minor, .. } => {
             let cents = up_to_minor.map(i128::from).filter(|_| charge_nano > 0)?;
             Some(amount + cents * 10_000_000 * i128::from(each) / i128::from(charge_nano))
         }

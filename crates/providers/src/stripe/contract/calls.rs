@@ -16,9 +16,10 @@ const AT: Timestamp = Timestamp::EPOCH;
 const KEY: &str = "the/key";
 
 /// Published without a schema in the files.
-const WITHOUT_SCHEMA: [&str; 17] = [
+const WITHOUT_SCHEMA: [&str; 18] = [
     "GET /v1/account",
     "GET /v1/billing/meters",
+    "GET /v1/billing/meters/{id}/event_summaries",
     "GET /v1/billing_portal/configurations",
     "GET /v1/billing_portal/configurations/{id}",
     "GET /v1/disputes/{id}",
@@ -94,6 +95,18 @@ async fn call_customers_and_prices(stripe: &Stripe) -> Result<(), StripeError> {
         metadata: metadata(),
     };
     stripe.create_price(&price, KEY).await?;
+    let metered = NewMeteredPrice {
+        product: "prod_1".into(),
+        meter: "mtr_1".into(),
+        currency: "USD".into(),
+        unit_amount: "0.0005".into(),
+        currency_options: BTreeMap::from([("EUR".to_owned(), "0.00045".to_owned())]),
+        interval: "month".into(),
+        lookup_key: "pro_monthly_tokens".into(),
+        transfer_lookup_key: true,
+        metadata: metadata(),
+    };
+    stripe.create_metered_price(&metered, KEY).await?;
     stripe.get_price("price_1").await?;
     stripe.prices_by_lookup_keys(&["pro_monthly", "pro_annual"]).await?;
     Ok(())
@@ -105,8 +118,9 @@ async fn call_checkout(stripe: &Stripe) -> Result<(), StripeError> {
         mode: CheckoutMode::Subscription,
         customer: some("cus_1"),
         lines: vec![
-            CheckoutLine { price: CheckoutPrice::Listed("price_1".into()), quantity: 1 },
-            CheckoutLine { price: once, quantity: 2 },
+            CheckoutLine { price: CheckoutPrice::Listed("price_1".into()), quantity: Some(1) },
+            CheckoutLine { price: CheckoutPrice::Listed("price_2".into()), quantity: None },
+            CheckoutLine { price: once, quantity: Some(2) },
         ],
         success_url: "https://example.com/done?session={CHECKOUT_SESSION_ID}".into(),
         cancel_url: some("https://example.com/pricing"),
@@ -137,6 +151,7 @@ async fn call_subscriptions(stripe: &Stripe) -> Result<(), StripeError> {
             customer: "cus_1".into(),
             price: "price_1".into(),
             quantity: Some(1),
+            metered: vec!["price_2".into()],
             default_incomplete: true,
             trial_days: Some(7),
             missing_payment_method: Some(missing),
@@ -167,6 +182,7 @@ fn changes() -> Vec<SubscriptionChange> {
         item: some("si_1"),
         price: some("price_1"),
         quantity: Some(2),
+        metered: vec![MeteredChange::Add("price_2".into()), MeteredChange::Remove("si_2".into())],
         proration_behavior: Some(ProrationBehavior::CreateProrations),
         proration_date: Some(AT),
         payment_behavior: Some(PaymentBehavior::AllowIncomplete),
@@ -209,6 +225,7 @@ async fn call_invoices(stripe: &Stripe) -> Result<(), StripeError> {
         item: some("si_1"),
         price: some("price_1"),
         quantity: Some(1),
+        metered: vec![MeteredChange::Add("price_2".into()), MeteredChange::Remove("si_2".into())],
         proration_behavior: Some(ProrationBehavior::AlwaysInvoice),
         proration_date: Some(AT),
         billing_cycle_anchor: Some(BillingCycleAnchor::Now),
@@ -318,6 +335,7 @@ async fn call_the_rest(stripe: &Stripe) -> Result<(), StripeError> {
         timestamp: Some(AT),
     };
     stripe.create_meter_event(&event, KEY).await?;
+    stripe.meter_total("mtr_1", "cus_1", (AT, AT)).await?;
     stripe.create_test_clock(AT, KEY).await?;
     stripe.advance_test_clock("clock_1", AT, KEY).await?;
     stripe.get_test_clock("clock_1").await?;

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::super::fields::Fields;
+use super::super::invoice_items;
 use super::super::payment_intents::{self, Purpose};
 use super::super::periods::DAY;
 use super::super::work::Work;
-use super::{drafts, paying, payments};
+use super::{drafts, lines, paying, payments};
 
 /// Finalizes a draft. `intent`: a payment that has begun already and pays this invoice.
 pub fn finalize(work: &mut Work, id: &str, intent: Option<&str>) -> Value {
+    count_usage(work, id);
     let before = work.known("invoice", id);
     let mut invoice = before.clone();
     let customer_before = work.known("customer", invoice.text("customer"));
@@ -53,6 +55,16 @@ pub fn finalize(work: &mut Work, id: &str, intent: Option<&str>) -> Value {
         paying::mark_paid(work, id);
     }
     work.known("invoice", id)
+}
+
+/// docs.stripe.com/billing/subscriptions/usage-based/configure-grace-period: an invoice that is finalized shows the latest
+/// quantities of its period.
+fn count_usage(work: &mut Work, id: &str) {
+    let before = work.known("invoice", id);
+    let mut after = before.clone();
+    if lines::count_usage_again(work, &mut after) {
+        invoice_items::add_up_again(work, &before, after);
+    }
 }
 
 fn want_payment(work: &mut Work, invoice: &Value, intent: Option<&str>) {

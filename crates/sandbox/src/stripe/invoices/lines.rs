@@ -146,30 +146,57 @@ pub fn of_period(work: &mut Work, subscription: &Value, item: &Value, period: (i
     line.make(work)
 }
 
-/// What was reported to a metered item's meter in a period.
+/// What was reported to a metered item's meter in a period. What was reported before the item was there is not billed, and
+/// in a trial nothing is.
 pub fn of_usage(work: &mut Work, subscription: &Value, item: &Value, period: (i64, i64)) -> Value {
     let price = &item["price"];
-    let (unit, readable) = unit_price(price, subscription.text("currency"));
-    let meter = work.known("billing.meter", price.text("recurring.meter"));
-    let quantity = super::super::meters::total(work, &meter, subscription.text("customer"), period);
+    let is_trial = subscription.text("status") == "trialing";
+    let unit = if is_trial { "0".to_owned() } else { unit_price(price, subscription.text("currency")).0 };
     let product = work.known("product", price.text("product"));
     let line = Line {
-        amount: money::times(&unit, quantity),
+        amount: 0,
         currency: subscription.text("currency"),
-        description: format!(
-            "{quantity} × {} (at {readable} / {})",
-            product.text("name"),
-            price.text("recurring.interval")
-        ),
-        period,
-        quantity,
+        description: product.text("name").to_owned(),
+        period: (period.0.max(item.whole("created").min(period.1)), period.1),
+        quantity: 0,
         price,
         unit_amount_decimal: unit,
         metadata: subscription["metadata"].clone(),
         is_discountable: true,
         parent: item_parent(subscription.text("id"), item.text("id"), None, false),
     };
-    line.make(work)
+    let mut line = line.make(work);
+    count_usage(work, &mut line, price, subscription.text("customer"));
+    line
+}
+
+/// Says on a metered line what its meter has by now.
+fn count_usage(work: &Work, line: &mut Value, price: &Value, customer: &str) {
+    let meter = work.known("billing.meter", price.text("recurring.meter"));
+    let period = (line.whole("period.start"), line.whole("period.end"));
+    let quantity = super::super::meters::total(work, &meter, customer, period);
+    let unit = line.text("pricing.unit_amount_decimal").to_owned();
+    let name = work.known("product", price.text("product")).text("name").to_owned();
+    let (_, readable) = unit_price(price, line.text("currency"));
+    let amount = money::times(&unit, quantity);
+    let fields = json!({
+        "amount": amount, "subtotal": amount, "quantity": quantity, "quantity_decimal": quantity.to_string(),
+        "description": format!("{quantity} × {name} (at {readable} / {})", price.text("recurring.interval")),
+    });
+    super::super::work::merge(line, fields);
+}
+
+/// What was reported since a draft was made, while it still was one, counts on its metered lines. False: nothing has changed.
+pub fn count_usage_again(work: &Work, invoice: &mut Value) -> bool {
+    let customer = invoice.text("customer").to_owned();
+    let before = invoice["lines"]["data"].clone();
+    for line in invoice["lines"]["data"].as_array_mut().expect("an invoice has lines") {
+        let price = work.known("price", line.text("pricing.price_details.price"));
+        if price.text("recurring.usage_type") == "metered" {
+            count_usage(work, line, &price, &customer);
+        }
+    }
+    before != invoice["lines"]["data"]
 }
 
 /// A price's unit amount in a currency, as a decimal and as people read it.

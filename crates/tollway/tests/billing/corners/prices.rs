@@ -3,7 +3,7 @@
 use serde_json::json;
 use testkit::server::Engine;
 
-use super::super::CATALOG;
+use super::super::{CATALOG, in_euros};
 use super::{price_of, renew, totals, with_settings};
 use crate::stage::{GOOD_CARD, Shop, Site, TextFile, assert_problem, limit, with_catalog};
 
@@ -74,26 +74,10 @@ async fn promotion_codes_count_where_the_setting_allows_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_goes_on_in_the_currency_it_first_paid_in() {
-    let catalog = CATALOG
-        .replace(r#"annual = "100.00" }"#, r#"annual = "100.00", EUR = { monthly = "9.00", annual = "90.00" } }"#);
-    with_catalog(&catalog, async |server| {
+    with_catalog(&in_euros(), async |server| {
         let shop = Shop::of(server);
         shop.customer("ada").account().await;
-        // Somebody at the dashboard sells the plan in euros.
-        shop.checkout("ada", "basic", "monthly").await.expect(201);
-        let customer = shop.last_customer().await;
-        let card = shop.use_card(&customer, "pm_card_visa").await;
-        let price = price_of(&shop, "basic_monthly").await;
-        let price = price["id"].as_str().unwrap_or_else(|| panic!("{price}"));
-        let form = [
-            ("customer", customer.as_str()),
-            ("items[0][price]", price),
-            ("currency", "eur"),
-            ("default_payment_method", &card),
-        ];
-        let sold = shop.stripe_post("subscriptions", &form).await;
-        assert_eq!(sold["status"], "active", "{sold}");
-        shop.until_on("ada", "basic").await;
+        shop.sell_in("eur", "ada", "basic").await;
         let billing = shop.subscription("ada").await["billing"].clone();
         assert_eq!((&billing["amount"], &billing["currency"]), (&json!("9.00"), &json!("EUR")));
         let annual = json!({ "plan": "basic", "interval": "annual", "when": "period_end" });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use app::{AccountRef, AppError, billing};
 use axum::extract::State;
 use axum::response::Response;
-use domain::catalog::{FeatureValue, LimitScope, Past};
+use domain::catalog::{Charge, FeatureValue, LimitScope, Past};
 use domain::entitlements::{LimitOverride, Overrides};
 use domain::ids::AccountId;
 use domain::money::{Currency, Money, NanoUsd};
@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 use crate::answer::{self, Decimal, Written};
 use crate::api::Shared;
 use crate::api::entitlements::value_of;
+use crate::api::shapes::ChargeShape;
 use crate::extract::fields::{Exact, Text, Word};
 use crate::extract::{Authenticated, JsonBody, PathId};
 use crate::problem::{Failure, Problems};
@@ -69,6 +70,20 @@ pub struct PastBody {
     /// The most that is billed in a window, as decimal text.
     #[schema(inline, example = "20.00")]
     up_to: Option<Text<1, 32>>,
+    /// `charge` and `up_to` for an account that pays in another currency, by its code.
+    #[serde(default)]
+    #[schema(inline)]
+    other_currencies: BTreeMap<String, ChargeBody>,
+}
+
+/// What is charged in one currency.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChargeBody {
+    #[schema(inline, example = "0.45")]
+    charge: Text<1, 32>,
+    #[schema(inline, example = "18.00")]
+    up_to: Option<Text<1, 32>>,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -107,6 +122,7 @@ pub struct PastShape {
     charge: Option<Written<NanoUsd>>,
     each: Option<Decimal>,
     up_to: Option<String>,
+    other_currencies: BTreeMap<String, ChargeShape>,
 }
 
 /// Agree on features and limits
@@ -180,7 +196,8 @@ impl LimitOverrideBody {
 
 impl PastBody {
     fn read(self, meter: &Name, currency: Currency) -> Result<Past, Wrong> {
-        let has_charge = self.charge.is_some() || self.each.is_some() || self.up_to.is_some();
+        let has_charge =
+            self.charge.is_some() || self.each.is_some() || self.up_to.is_some() || !self.other_currencies.is_empty();
         match self.on_exceed {
             OnExceed::Charge => {}
             _ if has_charge => return Err(("past", "has a charge, so `on_exceed` is `charge`".to_owned())),
@@ -190,11 +207,26 @@ impl PastBody {
         let (Some(charge), Some(each)) = (self.charge, self.each) else {
             return Err(("past", "needs `charge` and `each`".to_owned()));
         };
-        let charge = NanoUsd::parse(&charge.0).map_err(|error| ("past.charge", error.to_string()))?;
         let each = in_units(meter, each.0, "past.each")?;
+        let Charge { charge_nano, up_to_minor } = ChargeBody { charge, up_to: self.up_to }.read(currency)?;
+        let mut other_currencies = BTreeMap::new();
+        for (code, charge) in self.other_currencies {
+            let other = Currency::parse(&code).map_err(|error| ("past.other_currencies", error.to_string()))?;
+            if other == currency {
+                return Err(("past.other_currencies", format!("names {currency}, which is the catalog's own")));
+            }
+            other_currencies.insert(code, charge.read(other)?);
+        }
+        Ok(Past::Charge { charge_nano, each, up_to_minor, other_currencies, stripe_meter: None })
+    }
+}
+
+impl ChargeBody {
+    fn read(self, currency: Currency) -> Result<Charge, Wrong> {
+        let charge = NanoUsd::parse(&self.charge.0).map_err(|error| ("past.charge", error.to_string()))?;
         let up_to = self.up_to.map(|text| Money::parse(&text.0, currency)).transpose();
         let up_to = up_to.map_err(|error| ("past.up_to", error.to_string()))?;
-        Ok(Past::Charge { charge_nano: charge.nano(), each, up_to_minor: up_to.map(|money| money.minor_units) })
+        Ok(Charge { charge_nano: charge.nano(), up_to_minor: up_to.map(|money| money.minor_units) })
     }
 }
 
@@ -223,12 +255,15 @@ impl PastShape {
     fn of(past: &Past, meter: &Name, currency: Currency) -> Self {
         let on_exceed = crate::api::shapes::on_exceed(past);
         match past {
-            Past::Block | Past::Warn => Self { on_exceed, charge: None, each: None, up_to: None },
-            Past::Charge { charge_nano, each, up_to_minor } => Self {
+            Past::Block | Past::Warn => {
+                Self { on_exceed, charge: None, each: None, up_to: None, other_currencies: BTreeMap::new() }
+            }
+            Past::Charge { charge_nano, each, up_to_minor, other_currencies, .. } => Self {
                 on_exceed,
                 charge: Some(Written(NanoUsd::from_nano(*charge_nano))),
                 each: Some(Decimal::of_meter(meter.as_str(), *each)),
                 up_to: up_to_minor.map(|minor| Money::new(minor, currency).amount_text()),
+                other_currencies: ChargeShape::of_all(other_currencies),
             },
         }
     }

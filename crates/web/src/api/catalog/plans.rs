@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::answer::{self, Decimal, Written};
 use crate::api::Shared;
 use crate::api::entitlements::value_of;
-use crate::api::shapes::on_exceed;
+use crate::api::shapes::{ChargeShape, on_exceed};
 use crate::problem::{Failure, Problems};
 
 /// A plan as it is sold.
@@ -91,6 +91,8 @@ pub struct OverageShape {
     charge: Written<NanoUsd>,
     each: Decimal,
     up_to: Option<String>,
+    /// For those who pay the plan in another currency, by its code.
+    other_currencies: BTreeMap<String, ChargeShape>,
 }
 
 /// The plans, lowest rank first.
@@ -157,10 +159,11 @@ impl PlanLimitShape {
     fn of(limit: &Limit, currency: Currency) -> Self {
         let amount = |value: i64| Decimal::of_meter(limit.meter.as_str(), value);
         let overage = match &limit.past {
-            Past::Charge { charge_nano, each, up_to_minor } => Some(OverageShape {
+            Past::Charge { charge_nano, each, up_to_minor, other_currencies, .. } => Some(OverageShape {
                 charge: Written(NanoUsd::from_nano(*charge_nano)),
                 each: amount(*each),
                 up_to: up_to_minor.map(|minor| Money::new(minor, currency).amount_text()),
+                other_currencies: ChargeShape::of_all(other_currencies),
             }),
             Past::Block | Past::Warn => None,
         };
