@@ -14,7 +14,7 @@ use domain::ledger::Place;
 use domain::money::Currency;
 use domain::name::Name;
 use domain::quantity::Quantity;
-use domain::time::{MICROS_PER_DAY, Timestamp};
+use domain::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp};
 use domain::windows::{Window, WindowKind};
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
@@ -33,6 +33,8 @@ const LOOK_BACK_DAYS: i64 = 70;
 const DRAFT_PATIENCE_DAYS: i64 = 2;
 /// A yearly period, which may have begun long before.
 const LONGEST_PERIOD_DAYS: i64 = 366;
+/// Stripe tells ends in whole seconds, by its own clock.
+const CLOCKS_DIFFER_SECONDS: i64 = 2;
 /// What settles a reservation is in the window that it was made in.
 const LONGEST_RESERVATION_DAYS: i64 = 2;
 /// Entries of an account's history that are looked at.
@@ -95,7 +97,8 @@ fn closed_for_good(ended: &Ended) -> Timestamp {
 /// of the calendar also then.
 async fn used_after(app: &App, account: AccountId, ended: &Ended) -> Result<i64, AppError> {
     let until = closed_for_good(ended).min(app.now());
-    Ok(app.ledger.used_since(account, &place(ended), ended.end, until).await?)
+    let since = ended.end.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND);
+    Ok(app.ledger.used_since(account, &place(ended), since, until).await?)
 }
 
 fn place(ended: &Ended) -> Place {

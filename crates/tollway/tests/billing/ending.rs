@@ -73,7 +73,10 @@ async fn usage_past_a_limit_is_charged_up_to_the_end_and_not_after_it() {
             // It is ended at Stripe's dashboard, and nobody has told of it yet.
             shop.ask("/sandbox/webhooks", json!({ "lose": 100 })).await;
             let id = shop.subscription("ada").await["billing"]["subscription"].as_str().expect("an id").to_owned();
-            shop.stripe_delete(&format!("subscriptions/{id}")).await;
+            let ended = shop.stripe_delete(&format!("subscriptions/{id}")).await;
+            let ended_at = ended["ended_at"].as_i64().expect("an end");
+            let is_over = async || shop.see("/sandbox/clock").await["now"].as_i64() >= Some(ended_at + 2);
+            until("the second of the end is over, by any clock", is_over).await;
             customer.consume_of("tokens", 300).await.expect(200);
             assert_eq!(shop.subscription("ada").await["plan"], "basic");
             // Work that was begun before the end counts before it, and so does what is taken back.
