@@ -14,11 +14,12 @@ use domain::ledger::Place;
 use domain::money::Currency;
 use domain::name::Name;
 use domain::quantity::Quantity;
-use domain::time::{MICROS_PER_DAY, Timestamp};
+use domain::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp};
 use domain::windows::{Window, WindowKind};
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::overage_charges::{self, ChargeState, OverageCharge};
+use storage::records::subscription_history::{self, HistoryEntry};
 use storage::records::{accounts, invoices, stripe_prices, subscriptions};
 use storage::{StorageError, Tx};
 
@@ -32,8 +33,12 @@ const LOOK_BACK_DAYS: i64 = 70;
 const DRAFT_PATIENCE_DAYS: i64 = 2;
 /// A yearly period, which may have begun long before.
 const LONGEST_PERIOD_DAYS: i64 = 366;
+/// Stripe tells ends in whole seconds, by its own clock.
+const CLOCKS_DIFFER_SECONDS: i64 = 2;
 /// What settles a reservation is in the window that it was made in.
 const LONGEST_RESERVATION_DAYS: i64 = 2;
+/// Entries of an account's history that are looked at.
+const MOST_HISTORY: u32 = 200;
 /// Windows of one limit that are looked at, at most.
 const MOST_WINDOWS: usize = 80;
 
@@ -92,7 +97,8 @@ fn closed_for_good(ended: &Ended) -> Timestamp {
 /// of the calendar also then.
 async fn used_after(app: &App, account: AccountId, ended: &Ended) -> Result<i64, AppError> {
     let until = closed_for_good(ended).min(app.now());
-    Ok(app.ledger.used_since(account, &place(ended), ended.end, until).await?)
+    let since = ended.end.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND);
+    Ok(app.ledger.used_since(account, &place(ended), since, until).await?)
 }
 
 fn place(ended: &Ended) -> Place {
@@ -120,8 +126,8 @@ async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppE
             if closed_at < now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY) {
                 continue;
             }
-            let paid = paid_periods(tx, &billed, now)?;
-            let in_force = |at: Timestamp| plan_at(&plans, &billed, &paid, at);
+            let known = (paid_periods(tx, &billed, now)?, learned_changes(tx, &billed)?);
+            let in_force = |at: Timestamp| plan_at(&plans, &billed, &known, at);
             for (window, plan, limit) in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
                 let end = window.end.unwrap_or(closed_at).min(closed_at);
                 let ended = Ended { subscription: billed.clone(), limit, plan, window, end };
@@ -205,15 +211,34 @@ fn paid_periods(tx: &mut Tx<'_>, billed: &BilledSubscription, now: Timestamp) ->
     Ok(periods)
 }
 
-/// The plan that was billed for the moment just before this one, in the version that the account has or had. What was
-/// billed says it, and not the plan of today: that may have been chosen long after.
-fn plan_at(plans: &PlanBook, billed: &BilledSubscription, paid: &[PaidPeriod], at: Timestamp) -> Option<PlanVersionId> {
+/// When changes were learned, and which plan held from then on: also those that were made at Stripe and are billed later,
+/// or not at all.
+fn learned_changes(tx: &mut Tx<'_>, billed: &BilledSubscription) -> Result<Vec<(Timestamp, Name)>, AppError> {
+    let learned = subscription_history::page(tx, billed.account, None, MOST_HISTORY)?;
+    let is_change = |entry: &HistoryEntry| {
+        entry.subscription.as_ref() == Some(&billed.id)
+            && matches!(entry.kind.as_str(), "upgraded" | "downgraded" | "interval_changed")
+    };
+    let changes = learned.into_iter().filter(is_change);
+    Ok(changes.filter_map(|entry| Some((entry.at, entry.plan?))).collect())
+}
+
+/// The plan that held just before a moment, in the version that the account has or had. What was billed says it, and what
+/// was changed since; not the plan of today, which may have been chosen long after.
+fn plan_at(
+    plans: &PlanBook,
+    billed: &BilledSubscription,
+    (paid, learned): &(Vec<PaidPeriod>, Vec<(Timestamp, Name)>),
+    at: Timestamp,
+) -> Option<PlanVersionId> {
     let covers = |period: &&PaidPeriod| period.start < at && at <= period.end;
     // A change within a period is billed by a line that begins with it.
     let period = paid.iter().filter(covers).max_by_key(|period| period.start)?;
+    let since = learned.iter().filter(|(learned, _)| period.start < *learned && *learned < at);
+    let plan = since.max_by_key(|(learned, _)| *learned).map_or(&period.plan, |(_, plan)| plan);
     let own = [billed.plan_version, billed.kept.map(|(kept, _)| kept)].into_iter().flatten();
-    let of_plan = |id: &PlanVersionId| plans.versions.get(id).is_some_and(|version| version.plan.key == period.plan);
-    own.into_iter().find(of_plan).or_else(|| plans.current.get(&period.plan).map(|version| version.id))
+    let of_plan = |id: &PlanVersionId| plans.versions.get(id).is_some_and(|version| version.plan.key == *plan);
+    own.into_iter().find(of_plan).or_else(|| plans.current.get(plan).map(|version| version.id))
 }
 
 fn charged_limits(plans: &PlanBook, version: PlanVersionId, overrides: &Overrides, kind: WindowKind) -> Vec<Limit> {

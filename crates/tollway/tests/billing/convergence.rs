@@ -3,7 +3,7 @@
 //!
 //! Many customers live on one server and one timeline. What each does is in [`history`], what must be so afterwards, read
 //! from Stripe's own objects, in [`oracle`]. A failure names its seed; `TOLLWAY_TEST_BILLING_SEED` plays that one alone, and
-//! `TOLLWAY_TEST_HISTORIES` says how many histories are played in all.
+//! `TOLLWAY_TEST_HISTORIES` says how many histories are played in all; a thousand are, when nobody says.
 
 mod history;
 mod oracle;
@@ -20,7 +20,7 @@ use history::{Customer, Prices, Town};
 /// Customers of one server.
 const CUSTOMERS: usize = 125;
 /// On both engines together, when nobody asks for more.
-const USUAL_HISTORIES: u64 = 250;
+const USUAL_HISTORIES: u64 = 1_000;
 const ROUNDS: usize = 7;
 /// Who does something in a round, of a hundred.
 const BUSY_PERCENT: usize = 70;

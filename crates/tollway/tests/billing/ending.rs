@@ -66,22 +66,34 @@ async fn usage_past_a_limit_is_charged_up_to_the_end_and_not_after_it() {
             customer.account().await;
             shop.buy("ada", "basic", "monthly").await;
             customer.consume_of("tokens", 1_250).await.expect(200);
+            let wrong = customer.consume_of("tokens", 40).await.expect(200).json()["event"].clone();
+            let hold = json!({ "meter": "tokens", "quantity": 100, "ttl_seconds": 86_400 });
+            let held = customer.reserve(hold).await.expect(201).json()["reservation"].clone();
             shop.advance(3_600).await;
             // It is ended at Stripe's dashboard, and nobody has told of it yet.
             shop.ask("/sandbox/webhooks", json!({ "lose": 100 })).await;
             let id = shop.subscription("ada").await["billing"]["subscription"].as_str().expect("an id").to_owned();
-            shop.stripe_delete(&format!("subscriptions/{id}")).await;
+            let ended = shop.stripe_delete(&format!("subscriptions/{id}")).await;
+            let ended_at = ended["ended_at"].as_i64().expect("an end");
+            let is_over = async || shop.see("/sandbox/clock").await["now"].as_i64() >= Some(ended_at + 2);
+            until("the second of the end is over, by any clock", is_over).await;
             customer.consume_of("tokens", 300).await.expect(200);
             assert_eq!(shop.subscription("ada").await["plan"], "basic");
+            // Work that was begun before the end counts before it, and so does what is taken back.
+            let (wrong, held) = (wrong.as_str().expect("an event"), held.as_str().expect("a reservation"));
+            let usage = json!({ "usage": [{ "meter": "tokens", "quantity": 80 }] });
+            server.post(&format!("/api/v1/usage/reservations/{held}/commit"), usage).await.expect(200);
+            let reason = json!({ "reason": "It was counted twice." });
+            server.post(&format!("/api/v1/usage/events/{wrong}/reverse"), reason).await.expect(200);
             for _ in 0..2 {
                 server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);
                 assert_eq!(shop.subscription("ada").await["plan"], "free");
                 customer.consume_of("tokens", 400).await.expect(200);
             }
             shop.advance(40 * DAY).await;
-            // 250 past 1,000, at 0.50 dollars for each 100.
+            // 330 past 1,000, at 0.50 dollars for each 100.
             let totals: Vec<_> = shop.invoices("ada").await.iter().map(|invoice| invoice["total"].clone()).collect();
-            assert_eq!(totals, [json!("10.00"), json!("1.25")]);
+            assert_eq!(totals, [json!("10.00"), json!("1.65")]);
         })
         .await;
     }

@@ -12,7 +12,7 @@ pub const GOOD_CARD: &str = "4242424242424242";
 /// A card that is declined when it is used first.
 pub const DECLINED_CARD: &str = "4000000000000002";
 /// How long the slowest of what Stripe tells may take to be applied.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Clone)]
 pub struct Shop<'s> {

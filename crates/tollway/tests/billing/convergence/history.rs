@@ -74,6 +74,10 @@ pub struct Customer {
     pub used: Vec<Used>,
     /// When something was done that may change the plan.
     pub touched: Vec<i64>,
+    /// Plans that were set at Stripe, and when: those are not always billed.
+    pub set_at_stripe: Vec<(i64, String)>,
+    /// When another plan was chosen for later the last time.
+    pub chosen_for_later: Option<i64>,
     /// For whoever reads a failure.
     pub story: Vec<String>,
 }
@@ -81,8 +85,16 @@ pub struct Customer {
 impl Customer {
     pub fn new(place: usize, seed: u64) -> Customer {
         let random = Random::seeded(seed);
-        let (used, touched, story) = (Vec::new(), Vec::new(), Vec::new());
-        Customer { id: format!("customer-{place}"), random, stripe: None, used, touched, story }
+        Customer {
+            id: format!("customer-{place}"),
+            random,
+            stripe: None,
+            used: Vec::new(),
+            touched: Vec::new(),
+            set_at_stripe: Vec::new(),
+            chosen_for_later: None,
+            story: Vec::new(),
+        }
     }
 
     /// Does one thing, whatever it is.
@@ -167,7 +179,10 @@ impl Customer {
     async fn change(&mut self, town: &Town<'_>) {
         let (plan, interval) = self.plan();
         let when = if self.random.chance(60) { "now" } else { "period_end" };
-        self.ask(town, "/change", json!({ "plan": plan, "interval": interval, "when": when })).await;
+        let changed = self.ask(town, "/change", json!({ "plan": plan, "interval": interval, "when": when })).await;
+        if changed.status < 300 && when == "period_end" {
+            self.chosen_for_later = Some(town.stand_in.stripe.now());
+        }
     }
 
     /// What runs at Stripe for the customer.
@@ -238,6 +253,10 @@ impl Customer {
             }
         };
         let changed = town.stand_in.post(&path, &form).await;
+        let is_other = subscription["items"]["data"][0]["price"]["id"] != price.as_str();
+        let is_set = is_other && form[0].0 == "items[0][id]" && changed["error"].is_null();
+        let set = town.prices.plan_of(&price).filter(|_| is_set);
+        self.set_at_stripe.extend(set.map(|(plan, _)| (town.stand_in.stripe.now(), plan.clone())));
         self.note(town, format!("{form:?} at Stripe: {} {}", changed["status"], changed["error"]["message"]));
     }
 

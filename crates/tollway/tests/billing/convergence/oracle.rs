@@ -60,10 +60,10 @@ async fn wrong_with(town: &Town<'_>, customer: &Customer) -> Vec<String> {
     let mut wrong = Vec::new();
     let shop = Shop::at(town.server, town.stand_in);
     let told = shop.subscription(&customer.id).await;
-    compare_subscription(town.prices, &seen, &told, &mut wrong);
+    compare_subscription(town.prices, &seen, customer, &told, &mut wrong);
     compare_invoices(&seen, &shop.invoices(&customer.id).await, &mut wrong);
     compare_payments(&seen, &shop.payments(&customer.id).await, &mut wrong);
-    compare_overage(&seen, customer, &mut wrong);
+    compare_overage(town.prices, &seen, customer, &mut wrong);
     wrong
 }
 
@@ -79,7 +79,7 @@ fn current(seen: &AtStripe) -> Option<&Value> {
     running.or(begun.min_by_key(|begun| (begun["created"].as_i64(), begun["id"].as_str().map(str::to_owned))))
 }
 
-fn compare_subscription(prices: &Prices, seen: &AtStripe, told: &Value, wrong: &mut Vec<String>) {
+fn compare_subscription(prices: &Prices, seen: &AtStripe, customer: &Customer, told: &Value, wrong: &mut Vec<String>) {
     let running = seen.subscriptions.iter().filter(|subscription| is_running(subscription)).count();
     if running > 1 {
         wrong.push(format!("{running} subscriptions run"));
@@ -95,7 +95,7 @@ fn compare_subscription(prices: &Prices, seen: &AtStripe, told: &Value, wrong: &
         return expect("what is paid for", &told["billing"], Value::Null);
     };
     let item = &subscription["items"]["data"][0];
-    let plan = plan(prices, seen, subscription);
+    let plan = plan(prices, seen, customer, subscription);
     let source = if plan.is_some() { "paid" } else { "default" };
     expect("the source", &told["source"], json!(source));
     expect("the plan", &told["plan"], json!(plan.unwrap_or_else(|| "free".into())));
@@ -113,7 +113,7 @@ fn compare_subscription(prices: &Prices, seen: &AtStripe, told: &Value, wrong: &
 }
 
 /// The plan in force by what is paid. `None`: the default one.
-fn plan(prices: &Prices, seen: &AtStripe, subscription: &Value) -> Option<String> {
+fn plan(prices: &Prices, seen: &AtStripe, customer: &Customer, subscription: &Value) -> Option<String> {
     let status = subscription["status"].as_str().unwrap_or_default();
     let item = &subscription["items"]["data"][0];
     let period_end = item["current_period_end"].as_i64()?;
@@ -146,30 +146,41 @@ fn plan(prices: &Prices, seen: &AtStripe, subscription: &Value) -> Option<String
     if ends_by_status.min(ends_by_pause).min(cancel_at) <= seen.now {
         return None;
     }
-    let named = |price: &Value| prices.plan_of(price.as_str().unwrap_or_default()).map(|(plan, _)| plan.clone());
     let kept_until = subscription["metadata"]["tollway_kept_until"].as_str().and_then(|text| text.parse::<i64>().ok());
-    if kept_until.is_some_and(|until| until > seen.now) {
-        // A smaller plan was chosen for later: what was paid for last, for now, holds till then.
-        let covers = |line: &&&Value| {
-            let (start, end) = (line["period"]["start"].as_i64(), line["period"]["end"].as_i64());
-            start.is_some_and(|start| start <= seen.now) && end.is_some_and(|end| end > seen.now)
-        };
-        // What was billed and is owed counts as well, but for a change that waits for its payment.
-        let is_in_force = |invoice: &&&Value| {
-            invoice["status"] == "paid"
-                || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
-        };
-        let billed = own.iter().filter(is_in_force);
-        let lines = billed.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten());
-        let lines: Vec<&Value> =
-            lines.filter(|line| line["amount"].as_i64().is_some_and(|amount| amount >= 0)).collect();
-        let mut billed =
-            lines.iter().filter(covers).filter_map(|line| named(&line["pricing"]["price_details"]["price"]));
-        if let Some(billed) = billed.next_back() {
-            return Some(billed);
-        }
-    }
-    named(&item["price"]["id"])
+    let was_set_since = customer.set_at_stripe.last().is_some_and(|(at, _)| Some(*at) >= customer.chosen_for_later);
+    // A smaller plan was chosen for later: what held last, for now, holds till then.
+    let kept = kept_until.is_some_and(|until| until > seen.now) && !was_set_since;
+    let kept = if kept { plan_before(prices, seen, (customer, subscription), seen.now + 1) } else { None };
+    kept.or_else(|| named(prices, &item["price"]["id"]))
+}
+
+fn named(prices: &Prices, price: &Value) -> Option<String> {
+    prices.plan_of(price.as_str().unwrap_or_default()).map(|(plan, _)| plan.clone())
+}
+
+/// The plan that a subscription gave just before a moment: what was billed for it, or was set at Stripe since.
+fn plan_before(
+    prices: &Prices,
+    seen: &AtStripe,
+    (customer, subscription): (&Customer, &Value),
+    moment: i64,
+) -> Option<String> {
+    let of_it = |invoice: &&Value| invoice["parent"]["subscription_details"]["subscription"] == subscription["id"];
+    // What was billed and is owed counts as well, but for a change that waits for its payment.
+    let is_in_force = |invoice: &&Value| {
+        invoice["status"] == "paid"
+            || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
+    };
+    let billed = seen.invoices.iter().filter(of_it).filter(is_in_force);
+    let lines = billed.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten());
+    let of_line = |line: &Value| {
+        let (start, end) = (line["period"]["start"].as_i64()?, line["period"]["end"].as_i64()?);
+        let covers = line["amount"].as_i64()? >= 0 && start < moment && moment <= end;
+        covers.then_some(()).and(named(prices, &line["pricing"]["price_details"]["price"])).map(|plan| (start, plan))
+    };
+    let (start, billed) = lines.filter_map(of_line).max_by_key(|(start, _)| *start)?;
+    let since = customer.set_at_stripe.iter().rfind(|(at, _)| start < *at && *at < moment);
+    Some(since.map_or(billed, |(_, plan)| plan.clone()))
 }
 
 /// `10.00` in minor units.
@@ -227,7 +238,7 @@ fn price_of(used: i64) -> i64 {
     ((used - 1_000).max(0) / 2).min(500)
 }
 
-fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>) {
+fn compare_overage(prices: &Prices, seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>) {
     let charges = seen.items.iter().filter_map(|item| Some((item["metadata"]["tollway_overage"].as_str()?, item)));
     let charges: Vec<(&str, &Value)> = charges.collect();
     let names: BTreeSet<&str> = charges.iter().map(|(name, _)| *name).collect();
@@ -235,7 +246,7 @@ fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>
         wrong.push(format!("a window is charged twice: {charges:#?}"));
     }
     let mut windows: BTreeMap<i64, Vec<Used>> = BTreeMap::new();
-    for used in customer.used.iter().filter(|used| used.limit == Some(1_000)) {
+    for used in customer.used.iter().filter(|used| used.limit.is_some()) {
         windows.entry(used.resets_at).or_default().push(*used);
     }
     let mut charged_in_all = 0;
@@ -247,17 +258,24 @@ fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>
         };
         let own: Vec<&Value> = charges.iter().map(|(_, item)| *item).filter(|item| within(item)).collect();
         let charged: i64 = own.iter().filter_map(|item| item["amount"].as_i64()).sum();
-        charged_in_all += charged;
         // What was used after an end, before that was known here, is not charged.
         let charged_to = own.iter().filter_map(|item| item["period"]["end"].as_i64()).max().unwrap_or(*end);
         let until_then = used.iter().filter(|used| used.at <= charged_to);
         let most = until_then.map(|used| used.used).max().unwrap_or(0);
+        // The plan that holds at the end says what all of the window costs.
+        let is_told = used.last().is_some_and(|last| last.limit == Some(1_000));
+        let plan_of = |subscription| plan_before(prices, seen, (customer, subscription), charged_to);
+        let is_basic = seen.subscriptions.iter().filter_map(plan_of).any(|plan| plan == "basic");
+        if !is_told && !is_basic {
+            continue;
+        }
+        charged_in_all += charged;
         let right = price_of(most);
         // Odd halves of a cent are rounded to even.
         if charged > right + 1 {
             wrong.push(format!("the window to {end} is charged {charged}, and it costs {right}"));
         }
-        if is_quiet(seen, customer, first, *end) && (charged - right).abs() > 1 {
+        if is_told && is_basic && is_quiet(seen, customer, first, *end) && (charged - right).abs() > 1 {
             wrong.push(format!("the window to {end} with {most} used is charged {charged}, and it costs {right}"));
         }
     }
@@ -267,11 +285,13 @@ fn compare_overage(seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>
     }
 }
 
-/// Whether nothing was done in a window that could change what it costs, and it is long enough over.
+/// Whether nothing was done in a window that could change what it costs, and it is long enough over. Windows are counted
+/// from the same day still.
 fn is_quiet(seen: &AtStripe, customer: &Customer, first: i64, end: i64) -> bool {
     let runs_through = seen.subscriptions.iter().any(|subscription| {
-        let created = subscription["created"].as_i64().is_some_and(|created| created <= first);
-        created
+        let is_before = |field: &str| subscription[field].as_i64().is_some_and(|at| at <= first);
+        is_before("created")
+            && is_before("billing_cycle_anchor")
             && (subscription["ended_at"].is_null() || subscription["ended_at"].as_i64() > Some(end + CHARGED_WITHIN))
     });
     let is_left_alone = !customer.touched.iter().any(|at| (first - 1..=end + CHARGED_WITHIN).contains(at));

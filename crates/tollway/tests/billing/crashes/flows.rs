@@ -223,6 +223,7 @@ async fn buy(server: &TestServer, stand_in: &StandIn, id: &str, plan: (&str, &st
 }
 
 /// Lets what is held come, and waits until it is applied. The job may have to try again.
+#[expect(clippy::disallowed_methods, reason = "for how long it is waited")]
 async fn hear(server: &TestServer, stand_in: &StandIn, id: &str) -> Asked {
     stand_in.steer("webhooks/release", json!({})).await;
     let path = format!("/api/v1/subscription?external_id={id}");
