@@ -50,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0007_stripe_meters.sql"),
         postgres: include_str!("../migrations/postgres/0007_stripe_meters.sql"),
     },
+    Migration {
+        name: "0008_former_anchors",
+        sqlite: include_str!("../migrations/sqlite/0008_former_anchors.sql"),
+        postgres: include_str!("../migrations/postgres/0008_former_anchors.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
