@@ -55,6 +55,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0008_former_anchors.sql"),
         postgres: include_str!("../migrations/postgres/0008_former_anchors.sql"),
     },
+    Migration {
+        name: "0009_reconciliations",
+        sqlite: include_str!("../migrations/sqlite/0009_reconciliations.sql"),
+        postgres: include_str!("../migrations/postgres/0009_reconciliations.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

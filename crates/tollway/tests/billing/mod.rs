@@ -11,6 +11,7 @@ mod ending;
 mod failing;
 mod outages;
 mod overage;
+mod reconciling;
 mod stripe_meters;
 mod walks;
 mod webhooks;
