@@ -17,6 +17,7 @@ pub(crate) mod converge;
 mod customer;
 pub(crate) mod end_double;
 mod end_grant;
+pub(crate) mod expire_pages;
 mod grant_plan;
 mod intents;
 mod lists;

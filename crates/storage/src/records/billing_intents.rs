@@ -15,8 +15,9 @@ const OPEN: &str = "SELECT id, account_id, kind, request, made, created_at FROM 
     WHERE account_id = $1 AND kind = $2 AND state = 'open' ORDER BY id DESC";
 const NOTE_MADE: &str = "UPDATE billing_intents SET made = $2, updated_at = $3 WHERE id = $1";
 const CLOSE: &str = "UPDATE billing_intents SET state = 'closed', updated_at = $2 WHERE id = $1 AND state = 'open'";
+const FAIL: &str = "UPDATE billing_intents SET state = 'failed', updated_at = $2 WHERE id = $1 AND state = 'open'";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, OPEN, NOTE_MADE, CLOSE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, OPEN, NOTE_MADE, CLOSE, FAIL];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BillingIntent {
@@ -55,6 +56,11 @@ pub fn note_made(tx: &mut Tx<'_>, id: BillingIntentId, made: &str, now: Timestam
 /// It is settled, one way or the other: asking again is a new intent.
 pub fn close(tx: &mut Tx<'_>, id: BillingIntentId, now: Timestamp) -> Result<bool, StorageError> {
     Ok(tx.execute(CLOSE, &[id.into(), now.into()])? == 1)
+}
+
+/// What was asked for will not come, since it was not paid.
+pub fn fail(tx: &mut Tx<'_>, id: BillingIntentId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(tx.execute(FAIL, &[id.into(), now.into()])? == 1)
 }
 
 fn decode(row: &Row) -> Result<BillingIntent, StorageError> {
