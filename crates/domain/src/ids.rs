@@ -53,6 +53,8 @@ pub struct PaymentKind;
 pub struct HistoryEntryKind;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BillingIntentKind;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReconciliationKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EventKind;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -112,6 +114,9 @@ impl Kind for HistoryEntryKind {
 impl Kind for BillingIntentKind {
     const PREFIX: &'static str = "bin_";
 }
+impl Kind for ReconciliationKind {
+    const PREFIX: &'static str = "rec_";
+}
 impl Kind for EventKind {
     const PREFIX: &'static str = "evt_";
 }
@@ -137,6 +142,7 @@ pub type InvoiceId = Id<InvoiceKind>;
 pub type PaymentId = Id<PaymentKind>;
 pub type HistoryEntryId = Id<HistoryEntryKind>;
 pub type BillingIntentId = Id<BillingIntentKind>;
+pub type ReconciliationId = Id<ReconciliationKind>;
 pub type EventId = OwnedId<EventKind>;
 pub type ReservationId = OwnedId<ReservationKind>;
 

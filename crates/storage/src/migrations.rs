@@ -33,6 +33,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0006_billing"),
     migration!("0007_solitude"),
     migration!("0008_stripe_meters"),
+    migration!("0009_former_anchors"),
+    migration!("0010_reconciliations"),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

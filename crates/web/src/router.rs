@@ -137,7 +137,15 @@ fn others() -> Routes {
         .routes(routes!(invoices::list_invoices))                                 // GET    /api/v1/invoices
         .routes(routes!(invoices::get_invoice))                                   // GET    /api/v1/invoices/{id}
         .routes(routes!(payments::list_payments))                                 // GET    /api/v1/payments
+        .merge(operating())
+}
+
+/// For operators, who are service keys of the platform.
+#[rustfmt::skip]
+fn operating() -> Routes {
+    OpenApiRouter::new()
         .routes(routes!(reconcile::reconcile))                                    // POST   /api/v1/admin/reconcile
+        .routes(routes!(reconcile::get_reconciliation))                           // GET    /api/v1/admin/reconcile/{id}
         .routes(routes!(users::list_users))                                       // GET    /api/v1/admin/users
         .routes(routes!(users::get_user))                                         // GET    /api/v1/admin/users/{id}
         .routes(routes!(users::set_user_status))                                  // PUT    /api/v1/admin/users/{id}/status

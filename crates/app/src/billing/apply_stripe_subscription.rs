@@ -6,7 +6,7 @@ use domain::ids::PlanVersionId;
 use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, Timestamp};
 use providers::stripe::{Invoice, Price, Subscription, SubscriptionItem};
-use storage::records::billed_subscriptions::{self, BilledSubscription, MeteredItem};
+use storage::records::billed_subscriptions::{self, BilledSubscription, FormerAnchor, MeteredItem};
 use storage::records::{billing_customers, wanted_plans};
 use storage::{StorageError, Tx};
 
@@ -22,6 +22,10 @@ pub(super) const KEPT_PLAN: &str = "tollway_kept_plan";
 pub(super) const KEPT_UNTIL: &str = "tollway_kept_until";
 /// The price that was chosen for later. Under any other one, nothing is kept: somebody has changed the plan since.
 pub(super) const KEPT_BEFORE: &str = "tollway_kept_before";
+/// What periods count from until then, in seconds: another interval moves Stripe's anchor as soon as it is chosen.
+pub(super) const KEPT_ANCHOR: &str = "tollway_kept_anchor";
+/// Anchors that were left so long ago are forgotten.
+const ANCHORS_KEPT_DAYS: i64 = 100;
 /// Stripe tells three days ahead; so do we.
 const TRIAL_ENDING_DAYS: i64 = 3;
 
@@ -90,6 +94,11 @@ fn read(
     let is_chosen = seen.metadata.get(KEPT_BEFORE).is_none_or(|chosen| price.as_ref() == Some(chosen));
     let is_kept = |plan: &PlanVersionId| is_chosen && teller.plans.versions.contains_key(plan);
     let period_end = seen.current_period_end.unwrap_or(period_start);
+    let kept = kept_plan.filter(is_kept).zip(kept_until);
+    let told_anchor = seen.billing_cycle_anchor.unwrap_or(start);
+    let kept_anchor = seen.metadata.get(KEPT_ANCHOR).and_then(|text| text.parse().ok()).map(Timestamp::from_seconds);
+    let is_waiting = kept.is_some_and(|(_, until)| until > teller.now);
+    let anchor = kept_anchor.filter(|_| is_waiting).unwrap_or(told_anchor);
     let billed = BilledSubscription {
         id: seen.id.clone(),
         account: teller.account.id,
@@ -101,7 +110,7 @@ fn read(
         interval,
         currency: seen.currency.as_deref().unwrap_or("usd").to_ascii_uppercase(),
         unit_amount: item.and_then(|item| unit_amount(teller, seen, &item.price, known, interval)),
-        anchor: seen.billing_cycle_anchor.unwrap_or(start),
+        anchor,
         period_start,
         period_end,
         trial_end: seen.trial_end,
@@ -113,11 +122,23 @@ fn read(
             resumes_at: pause.resumes_at,
             paid_until: paid_until(invoices.iter().filter(own), period_end).unwrap_or(period_start),
         }),
-        kept: kept_plan.filter(is_kept).zip(kept_until),
+        kept,
         metered: metered(seen),
+        former_anchors: former_anchors(former, anchor, teller.now),
         created_at: seen.created,
     };
     Ok((billed, drift))
+}
+
+/// What periods counted from before. One that lies ahead, as with a trial, holds from when it is learned.
+fn former_anchors(former: Option<&BilledSubscription>, anchor: Timestamp, now: Timestamp) -> Vec<FormerAnchor> {
+    let Some(former) = former else { return Vec::new() };
+    let since = now.minus_micros(ANCHORS_KEPT_DAYS * MICROS_PER_DAY);
+    let mut left: Vec<_> = former.former_anchors.iter().copied().filter(|left| left.until > since).collect();
+    if former.anchor != anchor {
+        left.push(FormerAnchor { anchor: former.anchor, until: anchor.min(now) });
+    }
+    left
 }
 
 /// The items that meters at Stripe count and that this server has put there.

@@ -4,11 +4,11 @@
 //! session's name, so that it is given once.
 
 use domain::catalog::{COST_METER, CreditPack};
-use domain::ids::AccountId;
+use domain::ids::{AccountId, BillingIntentId};
 use domain::ledger::{Action, Credit};
 use domain::name::Name;
 use domain::time::MICROS_PER_DAY;
-use providers::stripe::{CheckoutLine, CheckoutMode, CheckoutPrice, NewCheckout, Stripe};
+use providers::stripe::{CheckoutLine, CheckoutMode, CheckoutPrice, CheckoutSession, NewCheckout, Stripe};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::Tx;
@@ -160,9 +160,24 @@ async fn give_if_paid(app: &App, stripe: &Stripe, account: AccountId, intent: &B
             intents::close(app, intent.id).await
         }
         (Some("expired"), _) => intents::close(app, intent.id).await,
-        // Open, or paid by a way that takes days.
+        // Paid by a way that takes days.
+        (Some("complete"), _) if has_failed(stripe, &session).await? => fail(app, intent.id).await,
         _ => Ok(()),
     }
+}
+
+/// Whether a slow payment has failed: nobody is asked for it again.
+async fn has_failed(stripe: &Stripe, session: &CheckoutSession) -> Result<bool, AppError> {
+    let Some(payment) = &session.payment_intent else { return Ok(false) };
+    let payment = stripe.get_payment_intent(payment).await?;
+    Ok(matches!(payment.status.as_str(), "requires_payment_method" | "canceled"))
+}
+
+async fn fail(app: &App, intent: BillingIntentId) -> Result<(), AppError> {
+    let now = app.now();
+    let write =
+        move |tx: &mut Tx<'_>| -> Result<(), AppError> { Ok(billing_intents::fail(tx, intent, now).map(|_| ())?) };
+    app.database.write("fail_credit_purchase", write).await
 }
 
 /// Whether the meter is money.

@@ -9,9 +9,10 @@ use storage::records::jobs::Job;
 use super::SubscriptionView;
 use super::change::When;
 use super::converge::converge;
+use super::expire_pages::expire_pages;
 use super::intents::{self, answered};
 use super::read_stripe::Depth;
-use super::selling::{buyer, stands};
+use super::selling::{payer, stands};
 use super::subscription::view;
 use crate::jobs::kinds::{Done, JobFailure};
 use crate::{AccountRef, App, AppError, Caller};
@@ -24,7 +25,7 @@ pub async fn cancel(
     account: &AccountRef,
     when: When,
 ) -> Result<SubscriptionView, AppError> {
-    let account = buyer(app, caller, account).await?;
+    let account = payer(app, caller, account).await?;
     cancel_of(app, account, when).await?;
     let (plans, now) = (app.plans().await?, app.now());
     let read = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> { view(tx, &plans, account, now) };
@@ -36,6 +37,7 @@ pub(crate) const CANCEL_BILLING: &str = "cancel_billing";
 
 pub(crate) async fn cancel_billing(app: &App, job: &Job) -> Result<Done, JobFailure> {
     let account = job.account.ok_or_else(|| JobFailure::GiveUp("the job names no account".into()))?;
+    expire_pages(app, account).await?;
     match cancel_of(app, account, When::Now).await {
         Ok(()) | Err(AppError::NotSubscribed) => Ok(Done),
         Err(error) => Err(error.into()),

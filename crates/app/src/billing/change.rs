@@ -15,7 +15,7 @@ use providers::stripe::{
 };
 use storage::records::billed_subscriptions::BilledSubscription;
 
-use super::apply_stripe_subscription::{KEPT_BEFORE, KEPT_PLAN, KEPT_UNTIL};
+use super::apply_stripe_subscription::{KEPT_ANCHOR, KEPT_BEFORE, KEPT_PLAN, KEPT_UNTIL};
 use super::checkout::named;
 use super::plan_of_price::{Prices, prices_of_plan};
 use super::selling::{Offer, Stands, is_changeable, offer, stands};
@@ -142,15 +142,16 @@ impl Change {
     fn metadata(&self, account: AccountId) -> Metadata {
         let mut metadata = named(account, &self.offer);
         // Empty words delete what was there.
-        let (mut plan, mut until, mut before) = (String::new(), String::new(), String::new());
+        let [mut plan, mut until, mut before, mut anchor] = [const { String::new() }; 4];
         let kept = self.billed.kept.map(|(plan, _)| plan).or(self.billed.plan_version);
         // Back to the plan that is kept anyway, nothing waits any more.
         let changes = |kept: &PlanVersionId| *kept != self.offer.version.id || self.trial_end().is_some();
         let kept = kept.filter(changes);
         if let Some((kept, end)) = kept.zip(self.keeps_until()) {
             (plan, until, before) = (kept.to_string(), end.seconds().to_string(), self.price.clone());
+            anchor = self.billed.anchor.seconds().to_string();
         }
-        let kept = [(KEPT_PLAN, plan), (KEPT_UNTIL, until), (KEPT_BEFORE, before)];
+        let kept = [(KEPT_PLAN, plan), (KEPT_UNTIL, until), (KEPT_BEFORE, before), (KEPT_ANCHOR, anchor)];
         metadata.extend(kept.map(|(name, text)| (name.to_owned(), text)));
         metadata
     }

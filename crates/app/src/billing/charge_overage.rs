@@ -42,14 +42,19 @@ const MOST_HISTORY: u32 = 200;
 /// Windows of one limit that are looked at, at most.
 const MOST_WINDOWS: usize = 80;
 
-/// A limit's window that is over, with what was in force at its end.
-struct Ended {
-    subscription: BilledSubscription,
+/// A limit's window that is over.
+struct Over {
     limit: Limit,
-    /// Whose limit it is.
+    /// Whose limit it is: what was in force at its end.
     plan: PlanVersionId,
     window: Window,
     end: Timestamp,
+}
+
+/// The same, of a subscription.
+struct Ended {
+    subscription: BilledSubscription,
+    over: Over,
 }
 
 /// Books what is due and puts it on invoices. Doing it again charges nothing again.
@@ -61,12 +66,12 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
         let mut due: Vec<(Ended, i64)> = Vec::new();
         for (ended, balance) in ended.into_iter().zip(balances) {
             let used = balance.used - balance.credited;
-            if past(&ended.limit, used) > 0 {
+            if past(&ended.over.limit, used) > 0 {
                 let after = if ended.is_cut() { used_after(app, account, &ended).await? } else { 0 };
                 due.push((ended, used - after));
             }
         }
-        due.retain(|(ended, used)| past(&ended.limit, *used) > 0);
+        due.retain(|(ended, used)| past(&ended.over.limit, *used) > 0);
         if !due.is_empty() {
             book(app, account, due).await?;
         }
@@ -77,27 +82,28 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
 impl Ended {
     /// Its subscription ended before it did.
     fn is_cut(&self) -> bool {
-        self.window.end.is_some_and(|end| self.end < end)
+        let Over { window, end, .. } = &self.over;
+        self.subscription.ended_at == Some(*end) && window.end.is_some_and(|of_window| *end < of_window)
     }
 }
 
 /// A window that was cut short, charged, and is over itself: nothing is added to it that counts, so that it is not to be
 /// looked through again.
 fn is_settled(tx: &mut Tx<'_>, account: AccountId, ended: &Ended, now: Timestamp) -> Result<bool, StorageError> {
-    let Ended { limit, window, .. } = ended;
+    let Over { limit, window, .. } = &ended.over;
     let is_closed = ended.is_cut() && closed_for_good(ended) <= now;
     Ok(is_closed && !overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?.is_empty())
 }
 
 fn closed_for_good(ended: &Ended) -> Timestamp {
-    ended.window.end.unwrap_or(ended.end).plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY)
+    ended.over.window.end.unwrap_or(ended.over.end).plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY)
 }
 
 /// What counts in the window and was used after the subscription's end: until that was learned, and in a day or a month
 /// of the calendar also then.
 async fn used_after(app: &App, account: AccountId, ended: &Ended) -> Result<i64, AppError> {
     let until = closed_for_good(ended).min(app.now());
-    let since = ended.end.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND);
+    let since = ended.over.end.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND);
     Ok(app.ledger.used_since(account, &place(ended), since, until).await?)
 }
 
@@ -105,9 +111,9 @@ fn place(ended: &Ended) -> Place {
     Place {
         scope: LimitScope::Account,
         scope_id: None,
-        meter: ended.limit.meter.clone(),
-        window: ended.window.kind,
-        start: ended.window.start,
+        meter: ended.over.limit.meter.clone(),
+        window: ended.over.window.kind,
+        start: ended.over.window.start,
     }
 }
 
@@ -128,10 +134,9 @@ async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppE
             }
             let known = (paid_periods(tx, &billed, now)?, learned_changes(tx, &billed)?);
             let in_force = |at: Timestamp| plan_at(&plans, &billed, &known, at);
-            for (window, plan, limit) in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
-                let end = window.end.unwrap_or(closed_at).min(closed_at);
-                let ended = Ended { subscription: billed.clone(), limit, plan, window, end };
-                if !waits_for_draft(&billed, end, now) && !is_settled(tx, account, &ended, now)? {
+            for over in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
+                let ended = Ended { subscription: billed.clone(), over };
+                if !waits_for_draft(&billed, ended.over.end, now) && !is_settled(tx, account, &ended, now)? {
                     found.push(ended);
                 }
             }
@@ -148,36 +153,75 @@ fn waits_for_draft(billed: &BilledSubscription, end: Timestamp, now: Timestamp) 
     !billed.status.is_over() && billed.period_end <= end && now < patience
 }
 
-/// The windows of a subscription's charged limits that are over, and those that its end has cut short.
+/// A stretch in which periods counted from one anchor.
+struct Cycle {
+    anchor: Timestamp,
+    start: Timestamp,
+    end: Timestamp,
+    /// Another one took its place, or the subscription ended: what was going on then is over.
+    was_cut: bool,
+    /// What begins with its end is the next one's.
+    is_followed: bool,
+}
+
+/// The cycles of a subscription, as far back as is looked at.
+fn cycles(billed: &BilledSubscription, closed_at: Timestamp, now: Timestamp) -> Vec<Cycle> {
+    let oldest = billed.created_at.max(now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY));
+    let was_cut = billed.ended_at.is_some();
+    let (mut start, mut cycles) = (oldest, Vec::new());
+    for left in billed.former_anchors.iter().filter(|left| left.until > oldest && left.until <= closed_at) {
+        cycles.push(Cycle { anchor: left.anchor, start, end: left.until, was_cut: true, is_followed: true });
+        start = left.until;
+    }
+    cycles.push(Cycle { anchor: billed.anchor, start, end: closed_at, was_cut, is_followed: false });
+    cycles
+}
+
+/// The windows of a subscription's charged limits that are over, and those that a new cycle or its end has cut short.
 fn windows_of(
     plans: &PlanBook,
     billed: &BilledSubscription,
     (overrides, in_force): (&Overrides, &dyn Fn(Timestamp) -> Option<PlanVersionId>),
     closed_at: Timestamp,
     now: Timestamp,
-) -> Vec<(Window, PlanVersionId, Limit)> {
+) -> Vec<Over> {
+    let cycles = cycles(billed, closed_at, now);
+    let first = cycles.first().map_or(closed_at, |cycle| cycle.start);
     let mut found = Vec::new();
-    for kind in [WindowKind::Period, WindowKind::Year, WindowKind::Month, WindowKind::Day] {
-        let mut at = closed_at;
-        for _ in 0..MOST_WINDOWS {
-            let window = Window::containing(kind, billed.anchor, at);
-            let is_over = window.end.is_some_and(|end| end <= now) || (billed.ended_at.is_some() && at == closed_at);
-            let end = window.end.unwrap_or(closed_at).min(closed_at);
-            if is_over {
-                let version = in_force(end);
-                let limits = version.map(|version| (version, charged_limits(plans, version, overrides, kind)));
-                let limits = limits
-                    .into_iter()
-                    .flat_map(|(version, limits)| limits.into_iter().map(move |limit| (version, limit)));
-                found.extend(limits.map(|(version, limit)| (window, version, limit)));
-            }
-            let before = window.start.minus_micros(1);
-            let oldest = billed.created_at.max(now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY));
-            if before < oldest {
-                break;
-            }
-            at = before;
+    for kind in [WindowKind::Period, WindowKind::Year] {
+        found.extend(cycles.iter().flat_map(|cycle| windows_in(kind, cycle, now)));
+    }
+    // A new cycle is none for the calendar.
+    let was_cut = billed.ended_at.is_some();
+    let whole = Cycle { anchor: billed.anchor, start: first, end: closed_at, was_cut, is_followed: false };
+    for kind in [WindowKind::Month, WindowKind::Day] {
+        found.extend(windows_in(kind, &whole, now));
+    }
+    let with_limits = found.into_iter().flat_map(|(window, end)| {
+        let version = in_force(end);
+        let limits = version.map(|version| (version, charged_limits(plans, version, overrides, window.kind)));
+        let limits = limits.into_iter().flat_map(|(version, limits)| limits.into_iter().map(move |one| (version, one)));
+        limits.map(move |(plan, limit)| Over { limit, plan, window, end })
+    });
+    with_limits.collect()
+}
+
+/// The windows of a kind in a cycle that are over, the last one first, each with its end.
+fn windows_in(kind: WindowKind, cycle: &Cycle, now: Timestamp) -> Vec<(Window, Timestamp)> {
+    let mut found = Vec::new();
+    let mut window = Window::containing(kind, cycle.anchor, cycle.end);
+    if window.start == cycle.end && cycle.is_followed {
+        window = Window::containing(kind, cycle.anchor, cycle.end.minus_micros(1));
+    }
+    for place in 0..MOST_WINDOWS {
+        if window.end.is_some_and(|end| end <= now.min(cycle.end)) || (place == 0 && cycle.was_cut) {
+            found.push((window, window.end.unwrap_or(cycle.end).min(cycle.end)));
         }
+        let before = window.start.minus_micros(1);
+        if before < cycle.start {
+            break;
+        }
+        window = Window::containing(kind, cycle.anchor, before);
     }
     found
 }
@@ -269,7 +313,7 @@ fn book_one(
     (ended, used): (&Ended, i64),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let Ended { subscription, limit, window, end, .. } = ended;
+    let Ended { subscription, over: Over { limit, window, end, .. } } = ended;
     let Past::Charge { each, .. } = limit.past else { return Ok(()) };
     let Some(price) = limit.past.charge_in(&subscription.currency, &plans.catalog.currency) else {
         // A catalog that is checked has a price in every currency; what was agreed for one account may have none.
@@ -317,7 +361,7 @@ fn book_one(
 /// The meter at Stripe that a window's usage is reported to: where the plan says so and the subscription, which is billed
 /// by the month and goes on, has its price. What is used in a trial Stripe would not bill.
 fn stripe_meter<'e>(plans: &PlanBook, ended: &'e Ended) -> Option<&'e Name> {
-    let Ended { subscription, limit, plan, end, .. } = ended;
+    let Ended { subscription, over: Over { limit, plan, end, .. } } = ended;
     let Past::Charge { stripe_meter: Some(event), .. } = &limit.past else { return None };
     let plan = &plans.versions.get(plan)?.plan.key;
     let is_counted = subscription.metered.iter().any(|item| item.event == *event && item.plan == *plan);

@@ -6,23 +6,24 @@
 
 use std::sync::Arc;
 
-use domain::billing;
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 use providers::stripe::PaymentIntent;
 use serde_json::json;
 use storage::ledger::plan_book::PlanBook;
+use storage::records::accounts::{self, AccountStatus};
 use storage::records::billed_subscriptions::{self, BilledSubscription};
+use storage::records::billing_customers;
 use storage::records::jobs::{self, NewJob};
 use storage::records::stripe_events::{self, EventState};
-use storage::records::{accounts, billing_customers};
 use storage::{StorageError, Tx};
 
 use super::apply_stripe_invoice::{apply_stripe_invoice, apply_stripe_payment};
 use super::apply_stripe_subscription::{apply_stripe_subscription, end_with_customer};
 use super::buy_credits::give_paid_credits;
+use super::cancel::CANCEL_BILLING;
 use super::charge_overage::charge_overage;
-use super::end_double::END_DOUBLE;
+use super::end_double::{END_DOUBLE, Unwanted, unwanted};
 use super::read_stripe::{AtStripe, Depth, read_stripe};
 use super::settle::{facts, settle};
 use super::tell::{Happened, Teller};
@@ -92,7 +93,7 @@ fn apply(
         billing_customers::forget_customer(tx, id, &seen.customer)?;
     }
     let after = billed_subscriptions::by_account(tx, id)?;
-    end_doubles(tx, &teller, &after)?;
+    end_unwanted(tx, &teller, &after)?;
     settle(tx, plans, id, &Emitted::new(app, Event::SubscriptionChanged), now)?;
     for event in &seen.events {
         stripe_events::settle(tx, &event.id, EventState::Applied, now)?;
@@ -121,21 +122,27 @@ fn apply_subscriptions(
     Ok(drift)
 }
 
-/// Leaves a job for each subscription that runs beside the one that stands for the account.
-fn end_doubles(tx: &mut Tx<'_>, teller: &Teller, billed: &[BilledSubscription]) -> Result<(), StorageError> {
+/// Leaves a job for each subscription that nobody wants: one that runs beside the one that stands for the account, and one that
+/// was bought when the account was suspended or closed. What a closed account has had before ends too, and is not paid back.
+fn end_unwanted(tx: &mut Tx<'_>, teller: &Teller, billed: &[BilledSubscription]) -> Result<(), StorageError> {
     let all: Vec<_> = billed.iter().map(|billed| facts(&teller.plans, billed)).collect();
-    for double in billing::doubles(&all) {
-        let Some(row) = billed.iter().find(|billed| billed.id == double.id) else { continue };
-        let told = Happened::of(row, "double_found", format!("double_found:{}", row.id));
-        teller.history(tx, &told)?;
-        let job = NewJob {
+    for row in billed {
+        let job = |kind, payload: serde_json::Value| NewJob {
             id: teller.app.new_id(),
-            kind: END_DOUBLE,
+            kind,
             account: Some(teller.account.id),
-            payload: json!({ "subscription": row.id }).to_string(),
+            payload: payload.to_string(),
             run_at: teller.now,
         };
-        jobs::insert(tx, &job, teller.now)?;
+        if let Some(why) = unwanted(&teller.account, &all, &row.id) {
+            let (kind, _) = why.kinds();
+            teller.history(tx, &Happened::of(row, kind, format!("{kind}:{}", row.id)))?;
+            let payload = json!({ "subscription": row.id, "late": why == Unwanted::Late });
+            jobs::insert(tx, &job(END_DOUBLE, payload), teller.now)?;
+        } else if teller.account.status == AccountStatus::Closed && row.status.is_running() {
+            let payload = json!({ "account": teller.account.id.to_string() });
+            jobs::insert(tx, &job(CANCEL_BILLING, payload), teller.now)?;
+        }
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
-//! Ends a subscription that runs beside the one that stands for its account, and pays back what was paid for it.
+//! Ends a subscription that nobody wants, and pays back what was paid for it.
 //!
-//! Two checkouts that were open at once, or one that was finished late, can both be paid. Nobody wants to pay twice.
+//! Two checkouts that were open at once, or one that was finished late, can both be paid: one runs beside the one that stands
+//! for its account. And a page may be paid in the moment in which its account is suspended or closed.
 
+use domain::billing::Billed;
 use providers::stripe::StripeError;
 use serde::Deserialize;
+use storage::records::accounts::{self, Account, AccountStatus};
 use storage::records::billed_subscriptions;
+use storage::records::billing_customers;
 use storage::records::jobs::Job;
-use storage::records::{accounts, billing_customers};
 use storage::{StorageError, Tx};
 
 use super::converge::converge;
@@ -22,22 +25,56 @@ pub(crate) const END_DOUBLE: &str = "end_double_subscription";
 #[derive(Deserialize)]
 struct Payload {
     subscription: String,
+    #[serde(default)]
+    late: bool,
+}
+
+/// Why a subscription is not wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unwanted {
+    /// It runs beside another.
+    Double,
+    /// Its account was suspended or closed before it was paid.
+    Late,
+}
+
+impl Unwanted {
+    /// As history names it, when it is found and when it is paid back.
+    pub fn kinds(self) -> (&'static str, &'static str) {
+        match self {
+            Unwanted::Double => ("double_found", "double_refunded"),
+            Unwanted::Late => ("late_purchase_found", "late_purchase_refunded"),
+        }
+    }
+}
+
+/// Why this one is not wanted, if it is not.
+pub(super) fn unwanted(account: &Account, all: &[Billed], id: &str) -> Option<Unwanted> {
+    if domain::billing::doubles(all).any(|double| double.id == id) {
+        return Some(Unwanted::Double);
+    }
+    // Stripe tells whole seconds.
+    let is_late = |billed: &Billed| billed.status.is_running() && billed.created_at > account.updated_at;
+    let is_active = account.status == AccountStatus::Active;
+    all.iter().any(|billed| billed.id == id && !is_active && is_late(billed)).then_some(Unwanted::Late)
 }
 
 pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure> {
-    let Payload { subscription } =
+    let Payload { subscription, late } =
         serde_json::from_str(&job.payload).map_err(|error| JobFailure::GiveUp(error.to_string()))?;
     let account = job.account.ok_or_else(|| JobFailure::GiveUp("the job names no account".into()))?;
     let plans = app.plans().await?;
     let (wanted, known) = (subscription.clone(), plans.clone());
-    let read = move |tx: &mut Tx<'_>| -> Result<bool, AppError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<Option<Unwanted>, AppError> {
+        let row = accounts::by_id(tx, account)?.ok_or(AppError::AccountUnknown)?;
         let all = billed_subscriptions::by_account(tx, account)?;
         let all: Vec<_> = all.iter().map(|billed| facts(&known, billed)).collect();
-        Ok(domain::billing::doubles(&all).any(|double| double.id == wanted))
+        Ok(unwanted(&row, &all, &wanted))
     };
     let stripe = app.stripe()?;
     // It may have become the one that stands, if the other has ended meanwhile.
-    if app.database.read("is_double", read).await? {
+    let why = app.database.read("is_unwanted", read).await?;
+    if why.is_some() {
         match stripe.cancel_subscription(&subscription, false, false, &format!("double:{subscription}:cancel")).await {
             // One that is over already is what was wanted.
             Ok(_) | Err(StripeError::NotFound { .. }) => {}
@@ -63,12 +100,18 @@ pub(crate) async fn end_double(app: &App, job: &Job) -> Result<Done, JobFailure>
             }
         }
     }
-    note(app, account, &subscription, refunded).await?;
+    let (_, kind) = why.unwrap_or(if late { Unwanted::Late } else { Unwanted::Double }).kinds();
+    note(app, account, (&subscription, kind), refunded).await?;
     converge(app, account, Depth::Whole).await?;
     Ok(Done)
 }
 
-async fn note(app: &App, account: domain::ids::AccountId, id: &str, refunded: i64) -> Result<(), AppError> {
+async fn note(
+    app: &App,
+    account: domain::ids::AccountId,
+    (id, kind): (&str, &'static str),
+    refunded: i64,
+) -> Result<(), AppError> {
     let (plans, app, id) = (app.plans().await?, app.clone(), id.to_owned());
     let database = app.database.clone();
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
@@ -79,7 +122,7 @@ async fn note(app: &App, account: domain::ids::AccountId, id: &str, refunded: i6
             return Ok(());
         };
         let teller = Teller::new(&app, &plans, account, read);
-        let told = Happened::of(&billed, "double_refunded", format!("double_refunded:{id}"));
+        let told = Happened::of(&billed, kind, format!("{kind}:{id}"));
         let told = Happened { amount: Some(refunded), ..told };
         Ok::<_, StorageError>(teller.history(tx, &told)?).map_err(AppError::from)
     };

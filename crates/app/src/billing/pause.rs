@@ -9,7 +9,7 @@ use super::SubscriptionView;
 use super::converge::converge;
 use super::intents::{self, answered};
 use super::read_stripe::Depth;
-use super::selling::{buyer, is_changeable, stands};
+use super::selling::{is_changeable, payer, stands};
 use super::subscription::view;
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -24,8 +24,8 @@ pub async fn pause(
     account: &AccountRef,
     resumes_at: Option<Timestamp>,
 ) -> Result<SubscriptionView, AppError> {
-    let account = buyer(app, caller, account).await?;
-    let stripe = app.must_sell()?;
+    let account = payer(app, caller, account).await?;
+    let stripe = app.stripe()?;
     if resumes_at.is_some_and(|at| at <= app.now()) {
         return Err(AppError::invalid("resumes_at", "Name a time in the future, or none to resume by hand."));
     }

@@ -3,7 +3,7 @@
 use providers::stripe::NewPortalSession;
 
 use super::customer::ensure_customer;
-use super::selling::{buyer, redirect_target};
+use super::selling::{payer, redirect_target};
 use crate::{AccountRef, App, AppError, Caller};
 
 /// A page that is good for a short while, for this account alone.
@@ -13,8 +13,8 @@ pub async fn portal(
     account: &AccountRef,
     return_url: Option<&str>,
 ) -> Result<String, AppError> {
-    let account = buyer(app, caller, account).await?;
-    let stripe = app.must_sell()?;
+    let account = payer(app, caller, account).await?;
+    let stripe = app.stripe()?;
     let return_url = redirect_target(app, "return_url", return_url, "billing")?;
     let customer = ensure_customer(app, stripe, account).await?;
     let new = NewPortalSession {

@@ -3,11 +3,11 @@
 use domain::catalog::Limit;
 use domain::entitlements::Entitlements;
 use domain::time::Timestamp;
-use providers::stripe::{Invoice, InvoiceLine};
+use providers::stripe::{Invoice, InvoiceLine, Preview, ProrationBehavior, Stripe};
 use storage::Tx;
 use storage::records::subscriptions;
 
-use super::change::{WantedChange, When, possible};
+use super::change::{Change, WantedChange, When, possible};
 use super::converge::converge;
 use super::read_stripe::Depth;
 use super::selling::buyer;
@@ -22,7 +22,7 @@ pub struct ChangePreview {
     pub due_now: i64,
     /// What `due_now` is made of.
     pub lines: Vec<PreviewLine>,
-    /// What is charged at the next renewal, and when.
+    /// What is charged at the next renewal, with tax and before credit, and when.
     pub next_amount: i64,
     pub next_at: Timestamp,
     /// Given to the change, it costs to the cent what is shown here.
@@ -59,6 +59,7 @@ pub async fn preview_change(
     let is_now = change.when == When::Now && !invoice.lines.is_empty();
     let new_interval = change.billed.interval != change.offer.interval;
     let (due_now, lines) = if is_now { due_now(&invoice, new_interval) } else { (0, Vec::new()) };
+    let next_amount = next_amount(app, stripe, &change, &customer, &invoice).await?;
     let plan = change.offer.version.plan.clone();
     let read = move |tx: &mut Tx<'_>| -> Result<Vec<Limit>, AppError> {
         let overrides = subscriptions::overrides(tx, account)?.unwrap_or_default();
@@ -69,12 +70,37 @@ pub async fn preview_change(
         currency: change.offer.currency.clone(),
         due_now,
         lines,
-        next_amount: change.offer.amount,
+        next_amount,
         next_at: next_renewal(&invoice, change.when, new_interval).unwrap_or(change.billed.period_end),
         proration_date: change.proration_date,
         takes_effect_at: if change.when == When::Now { now } else { change.billed.period_end },
         limits_after: app.database.read("limits_after_change", read).await?,
     })
+}
+
+/// What Stripe says of the next renewal by the new price. Where it says nothing, as of what is to end before, the price.
+async fn next_amount(
+    app: &App,
+    stripe: &Stripe,
+    change: &Change,
+    customer: &str,
+    seen: &Invoice,
+) -> Result<i64, AppError> {
+    let preview = change.preview(customer, app.settings.billing.automatic_tax);
+    if preview.proration_behavior == Some(ProrationBehavior::None) {
+        return Ok(next_total(seen, change.offer.amount));
+    }
+    let preview = Preview { proration_behavior: Some(ProrationBehavior::None), proration_date: None, ..preview };
+    match stripe.preview_invoice(&preview).await {
+        Ok(invoice) => Ok(next_total(&invoice, change.offer.amount)),
+        Err(error) if error.is_passing() => Err(error.into()),
+        Err(_) => Ok(change.offer.amount),
+    }
+}
+
+/// An invoice that has nothing on it is none.
+fn next_total(invoice: &Invoice, price: i64) -> i64 {
+    if invoice.lines.iter().any(|line| !line.proration) { invoice.total } else { price }
 }
 
 /// Of an invoice that would be made now. Under the same interval its renewal line is for the period after this one.

@@ -1,7 +1,5 @@
 //! Compares with Stripe by schedule and on command, and repairs what lost events have left behind.
 
-use std::collections::HashSet;
-
 use domain::ids::AccountId;
 use domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE};
 use providers::stripe::events::FOLLOWED;
@@ -54,7 +52,7 @@ pub(crate) async fn reconcile_due(app: &App) -> Result<(), AppError> {
 
 /// An account that cannot be compared keeps no other from its turn. Where Stripe is away nothing can be; whichever account
 /// that was found out with is not the first of the next turn, in case it was the reason.
-async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
+pub(super) async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
     let compared = converge(app, account, Depth::Whole).await;
     if compared.is_err() {
         let now = app.now();
@@ -71,47 +69,13 @@ async fn compare(app: &App, account: AccountId) -> Result<Converged, AppError> {
     }
 }
 
-/// Compares one account, or all of them, now.
-pub async fn reconcile(app: &App, caller: &Caller, account: Option<&AccountRef>) -> Result<Reconciled, AppError> {
+/// Compares one account now.
+pub async fn reconcile(app: &App, caller: &Caller, account: &AccountRef) -> Result<Reconciled, AppError> {
     caller.must_operate()?;
-    match account {
-        Some(account) => {
-            let account = caller.account(app, account, BILLING_WRITE).await?;
-            let converged = compare(app, account).await?;
-            let found =
-                [(account, converged)].into_iter().filter(|(_, found)| *found != Converged::default()).collect();
-            Ok(Reconciled { compared: 1, found })
-        }
-        None => {
-            caller.must_have_scope(BILLING_WRITE)?;
-            reconcile_all(app).await
-        }
-    }
-}
-
-/// Compares every account that is a customer of Stripe's.
-pub async fn reconcile_all(app: &App) -> Result<Reconciled, AppError> {
-    app.stripe()?;
-    let started = app.now();
-    let (mut reconciled, mut seen) = (Reconciled::default(), HashSet::new());
-    loop {
-        // Each that was compared is newer than the start, and so is not found again.
-        let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
-            Ok(billing_customers::longest_ago(tx, started.minus_micros(1), TOGETHER)?)
-        };
-        let accounts = app.database.read("accounts_to_compare", read).await?;
-        let accounts: Vec<AccountId> = accounts.into_iter().filter(|account| seen.insert(account.bits())).collect();
-        if accounts.is_empty() {
-            return Ok(reconciled);
-        }
-        for account in accounts {
-            let converged = compare(app, account).await?;
-            reconciled.compared += 1;
-            if converged != Converged::default() {
-                reconciled.found.push((account, converged));
-            }
-        }
-    }
+    let account = caller.account(app, account, BILLING_WRITE).await?;
+    let converged = compare(app, account).await?;
+    let found = [(account, converged)].into_iter().filter(|(_, found)| *found != Converged::default()).collect();
+    Ok(Reconciled { compared: 1, found })
 }
 
 async fn ask_for_events(app: &App) -> Result<(), AppError> {

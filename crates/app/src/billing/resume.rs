@@ -11,15 +11,15 @@ use super::SubscriptionView;
 use super::converge::converge;
 use super::intents::{self, answered};
 use super::read_stripe::Depth;
-use super::selling::{buyer, stands};
+use super::selling::{payer, stands};
 use super::subscription::view;
 use crate::{AccountRef, App, AppError, Caller};
 
 /// # Errors
 /// [`AppError::NotSubscribed`] when nothing runs, [`AppError::NothingToChange`] when nothing was canceled or paused.
 pub async fn resume(app: &App, caller: &Caller, account: &AccountRef) -> Result<SubscriptionView, AppError> {
-    let account = buyer(app, caller, account).await?;
-    let stripe = app.must_sell()?;
+    let account = payer(app, caller, account).await?;
+    let stripe = app.stripe()?;
     converge(app, account, Depth::Recent).await?;
     let billed = stands(app, account).await?.billed.filter(|billed| billed.status.is_running());
     let billed = billed.ok_or(AppError::NotSubscribed)?;

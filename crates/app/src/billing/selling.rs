@@ -21,6 +21,12 @@ use crate::{AccountRef, App, AppError, Caller};
 /// Who buys: an owner or admin of the account, or a service key for it.
 pub(super) async fn buyer(app: &App, caller: &Caller, account: &AccountRef) -> Result<AccountId, AppError> {
     app.must_sell()?;
+    payer(app, caller, account).await
+}
+
+/// The same, for what sells nothing: ending, pausing and going on, and Stripe's page for cards.
+pub(super) async fn payer(app: &App, caller: &Caller, account: &AccountRef) -> Result<AccountId, AppError> {
+    app.stripe()?;
     caller.account_of_person(app, account, (Action::Buy, BILLING_WRITE)).await
 }
 

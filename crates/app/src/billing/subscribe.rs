@@ -1,8 +1,12 @@
 //! Begins a purchase on a form inside the app: the subscription waits until the customer's browser has paid.
 
+use domain::billing::Status;
 use domain::catalog::Interval;
-use providers::stripe::{MissingPaymentMethod, NewSubscription, Subscription};
+use domain::ids::AccountId;
+use providers::stripe::{MissingPaymentMethod, NewSubscription, Stripe, StripeError, Subscription};
 use serde_json::json;
+use storage::Tx;
+use storage::records::billed_subscriptions;
 
 use super::checkout::{must_be_free, named};
 use super::converge::converge;
@@ -56,6 +60,7 @@ pub async fn subscribe(
         intents::close(app, intent.id).await?;
         intent = intents::begin(app, account, "subscribe", &request).await?;
     }
+    end_unpaid(app, stripe, account).await?;
     let new = NewSubscription {
         customer,
         price: prices.bought,
@@ -73,6 +78,24 @@ pub async fn subscribe(
     intents::note_made(app, intent.id, &made.id).await?;
     converge(app, account, Depth::Recent).await?;
     Ok(begun(made))
+}
+
+/// Ends what was begun for another plan, so that nobody pays on a form that is still open for it. What was paid
+/// meanwhile is not touched; of two that are paid one is ended as a double.
+async fn end_unpaid(app: &App, stripe: &Stripe, account: AccountId) -> Result<(), AppError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(billed_subscriptions::by_account(tx, account)?) };
+    let known = app.database.read("subscriptions_begun", read).await?;
+    for begun in known.iter().filter(|known| known.status == Status::Incomplete) {
+        if stripe.get_subscription(&begun.id).await?.status != "incomplete" {
+            continue;
+        }
+        match stripe.cancel_subscription(&begun.id, false, false, &format!("unpaid:{}:cancel", begun.id)).await {
+            // It is over already.
+            Ok(_) | Err(StripeError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn begun(made: Subscription) -> Begun {

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use storage::records::jobs::Job;
 use storage::{StorageError, Tx};
 
-use crate::billing::{cancel, end_double, receive_event};
+use crate::billing::{cancel, end_double, expire_pages, receive_event, reconcile_all};
 use crate::identity::{by_mail, register};
 use crate::mail::send_mail;
 use crate::metering::warn_of_usage;
@@ -106,6 +106,26 @@ pub(crate) const KINDS: &[JobKind] = &[
         back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
         run: |app, job| Box::pin(async move { cancel::cancel_billing(&app, &job).await }),
         failed: nothing_to_note,
+        is_done_by: |app| app.stripe().is_ok(),
+    },
+    JobKind {
+        name: expire_pages::EXPIRE_PAGES,
+        at_once: 2,
+        deadline: Duration::from_secs(60),
+        attempts: 40,
+        back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
+        run: |app, job| Box::pin(async move { expire_pages::expire_pages_job(&app, &job).await }),
+        failed: nothing_to_note,
+        is_done_by: |app| app.stripe().is_ok(),
+    },
+    JobKind {
+        name: reconcile_all::RECONCILE_ALL,
+        at_once: 1,
+        deadline: Duration::from_secs(300),
+        attempts: 40,
+        back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
+        run: |app, job| Box::pin(async move { reconcile_all::reconcile_some(&app, &job).await }),
+        failed: reconcile_all::note_failure,
         is_done_by: |app| app.stripe().is_ok(),
     },
     JobKind {

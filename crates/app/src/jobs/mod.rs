@@ -110,6 +110,11 @@ impl Duty {
     }
 }
 
+/// Does here what is due of one kind of jobs, and what it leaves behind that is due by then.
+pub(crate) async fn run_due_of(app: &App, kind: &'static str) {
+    Runner::new(app.clone(), KINDS).only(kind).run_due().await;
+}
+
 /// The running duties and jobs. Dropping it ends them after those at work; [`Jobs::stop`] waits for that.
 #[derive(Debug)]
 pub struct Jobs {

@@ -39,6 +39,12 @@ impl Runner {
         Self { app, kinds, at_work: JoinSet::new(), count: HashMap::new(), failing: false }
     }
 
+    /// Of the kinds that this process does, one.
+    pub fn only(mut self, name: &'static str) -> Self {
+        self.kinds.retain(|kind| kind.name == name);
+        self
+    }
+
     /// Runs jobs until it is told to stop, then lets those at work come to their end.
     pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut added = self.app.jobs_added.subscribe();

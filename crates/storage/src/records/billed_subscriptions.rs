@@ -13,18 +13,19 @@ use crate::{StorageError, Tx};
 
 const PUT: &str = "INSERT INTO billed_subscriptions (id, account_id, status, price_id, item_id, plan_version_id, \
     billing_interval, currency, unit_amount, anchor, period_start, period_end, trial_end, cancel_at, ended_at, \
-    past_due_since, paid_until, pause, resumes_at, kept_version_id, kept_until, metered, created_at) VALUES ($1, $2, $3, \
-    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (id) DO \
+    past_due_since, paid_until, pause, resumes_at, kept_version_id, kept_until, metered, former_anchors, created_at) VALUES ($1, $2, $3, \
+    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT (id) DO \
     UPDATE SET status = excluded.status, price_id = excluded.price_id, item_id = excluded.item_id, \
     plan_version_id = excluded.plan_version_id, billing_interval = excluded.billing_interval, currency = \
     excluded.currency, unit_amount = excluded.unit_amount, anchor = excluded.anchor, period_start = \
     excluded.period_start, period_end = excluded.period_end, trial_end = excluded.trial_end, cancel_at = \
     excluded.cancel_at, ended_at = excluded.ended_at, past_due_since = excluded.past_due_since, paid_until = \
     excluded.paid_until, pause = excluded.pause, resumes_at = excluded.resumes_at, kept_version_id = \
-    excluded.kept_version_id, kept_until = excluded.kept_until, metered = excluded.metered";
+    excluded.kept_version_id, kept_until = excluded.kept_until, metered = excluded.metered, former_anchors = \
+    excluded.former_anchors";
 const BY_ACCOUNT: &str = "SELECT id, account_id, status, price_id, item_id, plan_version_id, billing_interval, \
     currency, unit_amount, anchor, period_start, period_end, trial_end, cancel_at, ended_at, past_due_since, \
-    paid_until, pause, resumes_at, kept_version_id, kept_until, metered, created_at FROM billed_subscriptions WHERE \
+    paid_until, pause, resumes_at, kept_version_id, kept_until, metered, former_anchors, created_at FROM billed_subscriptions WHERE \
     account_id = $1 ORDER BY created_at, id";
 
 pub(crate) const STATEMENTS: &[&str] = &[PUT, BY_ACCOUNT];
@@ -56,6 +57,8 @@ pub struct BilledSubscription {
     pub kept: Option<(PlanVersionId, Timestamp)>,
     /// What meters at Stripe count beside it.
     pub metered: Vec<MeteredItem>,
+    /// What periods counted from before, the oldest first.
+    pub former_anchors: Vec<FormerAnchor>,
     pub created_at: Timestamp,
 }
 
@@ -71,11 +74,20 @@ pub struct MeteredItem {
     pub event: Name,
 }
 
+/// The billing cycle began anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FormerAnchor {
+    pub anchor: Timestamp,
+    /// When the next one took its place.
+    pub until: Timestamp,
+}
+
 /// Writes what Stripe says now.
 pub fn put(tx: &mut Tx<'_>, billed: &BilledSubscription) -> Result<(), StorageError> {
     let pause = billed.pause.as_ref();
     let metered = serde_json::to_string(&billed.metered).map_err(StorageError::unexpected)?;
-    let values: [Value; 23] = [
+    let former_anchors = serde_json::to_string(&billed.former_anchors).map_err(StorageError::unexpected)?;
+    let values: [Value; 24] = [
         (&billed.id).into(),
         billed.account.into(),
         billed.status.as_str().into(),
@@ -98,6 +110,7 @@ pub fn put(tx: &mut Tx<'_>, billed: &BilledSubscription) -> Result<(), StorageEr
         billed.kept.map(|(version, _)| version).into(),
         billed.kept.map(|(_, until)| until).into(),
         metered.into(),
+        former_anchors.into(),
         billed.created_at.into(),
     ];
     tx.execute(PUT, &values).map(|_| ())
@@ -137,6 +150,7 @@ fn decode(row: &Row) -> Result<BilledSubscription, StorageError> {
         }),
         kept: kept_version.zip(kept_until),
         metered: row.json("metered")?,
+        former_anchors: row.json("former_anchors")?,
         created_at: row.time("created_at")?,
     })
 }

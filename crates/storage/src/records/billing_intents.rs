@@ -17,8 +17,9 @@ const NOTE_MADE: &str = "UPDATE billing_intents SET made = $2, updated_at = $3 W
 const NOTE_FIRST: &str =
     "UPDATE billing_intents SET made = COALESCE(made, $2), updated_at = $3 WHERE id = $1 RETURNING made";
 const CLOSE: &str = "UPDATE billing_intents SET state = 'closed', updated_at = $2 WHERE id = $1 AND state = 'open'";
+const FAIL: &str = "UPDATE billing_intents SET state = 'failed', updated_at = $2 WHERE id = $1 AND state = 'open'";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, OPEN, NOTE_MADE, NOTE_FIRST, CLOSE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, OPEN, NOTE_MADE, NOTE_FIRST, CLOSE, FAIL];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BillingIntent {
@@ -68,6 +69,11 @@ pub fn note_first(
 /// It is settled, one way or the other: asking again is a new intent.
 pub fn close(tx: &mut Tx<'_>, id: BillingIntentId, now: Timestamp) -> Result<bool, StorageError> {
     Ok(tx.execute(CLOSE, &[id.into(), now.into()])? == 1)
+}
+
+/// What was asked for will not come, since it was not paid.
+pub fn fail(tx: &mut Tx<'_>, id: BillingIntentId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(tx.execute(FAIL, &[id.into(), now.into()])? == 1)
 }
 
 fn decode(row: &Row) -> Result<BillingIntent, StorageError> {

@@ -18,6 +18,7 @@ pub mod members;
 pub mod one_time_tokens;
 pub mod overage_charges;
 pub mod payments;
+pub mod reconciliations;
 pub mod sessions;
 pub mod settings;
 pub mod signing_keys;
@@ -51,6 +52,7 @@ pub fn statements() -> Vec<&'static str> {
         one_time_tokens::STATEMENTS,
         overage_charges::STATEMENTS,
         payments::STATEMENTS,
+        reconciliations::STATEMENTS,
         sessions::STATEMENTS,
         settings::STATEMENTS,
         signing_keys::STATEMENTS,

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use app::billing::ReconciliationState;
 use app::billing::set_up_stripe::{Done, PortalSetup, WebhookSetup, set_up_portal, set_up_webhook};
 use domain::catalog::{Catalog, parse};
 
@@ -59,13 +60,17 @@ async fn reconcile(common: &Common) -> Result<ExitCode, String> {
     let done = app::billing::reconcile_all(&app).await.map_err(|error| error.to_string());
     app.database.close().await;
     let done = done?;
-    println!("{} accounts were compared with Stripe.", done.compared);
-    for (account, found) in &done.found {
+    if done.run.state != ReconciliationState::Done {
+        let reason = done.run.last_error.unwrap_or_else(|| "it was given up".to_owned());
+        return Err(format!("After {} accounts the comparison does not get on: {reason}.", done.run.compared));
+    }
+    println!("{} accounts were compared with Stripe.", done.run.compared);
+    for found in &done.found {
         for sentence in found.repaired.iter().chain(&found.drift) {
-            println!("  {account}: {sentence}");
+            println!("  {}: {sentence}", found.account);
         }
     }
-    let drifts = done.found.iter().any(|(_, found)| found.drift.is_some());
+    let drifts = done.found.iter().any(|found| found.drift.is_some());
     Ok(if drifts { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::server::TestServer;
 
 use super::CATALOG;
-use crate::stage::{GOOD_CARD, Shop, limit, seconds, with_catalog};
+use crate::stage::{GOOD_CARD, Shop, limit, reconcile_all, seconds, with_catalog};
 
 /// What happens to a customer, or how a customer stands, at a time. Every look also uses one request more.
 enum Row {
@@ -256,6 +256,46 @@ async fn a_downgrade_for_later_holds_from_the_last_day_of_a_short_month() {
     .await;
 }
 
+/// To the year with the end of the month that runs: it goes on from 31 January to 28 February with what was used in it. The
+/// same page of Stripe's: where the interval changes, the change's day is the new anchor. So the year runs from 28 February,
+/// and its months from the 28th. 10.00 for the month, 100.00 for the year, and 0.25 for 50 past 1,000 in the month that ran, at
+/// 0.50 for each 100.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_to_the_year_for_later_leaves_the_month_that_runs_as_it_is() {
+    with_catalog(CATALOG, async |server| {
+        let shop = Shop::of(server);
+        at_time(&shop, "2027-01-31T12:00:00Z").await;
+        let customer = shop.customer("ada");
+        customer.account().await;
+        shop.buy("ada", "basic", "monthly").await;
+        customer.consume(700).await.expect(200);
+        customer.consume_of("tokens", 1_050).await.expect(200);
+        at_time(&shop, "2027-02-10T12:00:00Z").await;
+        let change = json!({ "plan": "basic", "interval": "annual", "when": "period_end" });
+        shop.post("change", "ada", change).await.expect(200);
+        shop.settled().await;
+        for at in ["2027-02-10T12:00:00Z", "2027-02-28T11:00:00Z"] {
+            at_time(&shop, at).await;
+            let subscription = shop.subscription("ada").await;
+            assert_eq!(days(&subscription["period"]), ["2027-01-31", "2027-02-28"], "at {at}: {subscription}");
+            assert_eq!(customer.used("requests").await, 700, "at {at}");
+        }
+        customer.consume(301).await.expect(429);
+        at_time(&shop, "2027-02-28T13:30:00Z").await;
+        let subscription = shop.subscription("ada").await;
+        assert_eq!(days(&subscription["billing"]["period"]), ["2027-02-28", "2028-02-28"], "{subscription}");
+        assert_eq!(days(&subscription["period"]), ["2027-02-28", "2027-03-28"]);
+        assert_eq!(customer.used("requests").await, 0);
+        at_time(&shop, "2027-03-28T13:30:00Z").await;
+        assert_eq!(days(&shop.subscription("ada").await["period"]), ["2027-03-28", "2027-04-28"]);
+        let mut paid = totals(&shop, "ada").await;
+        paid.retain(|total| total != "0.00");
+        paid.sort();
+        assert_eq!(paid, ["0.25", "10.00", "100.00"]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_that_is_canceled_ends_with_its_last_day_and_costs_nothing() {
     with_catalog(CATALOG, async |server| {
@@ -308,8 +348,8 @@ async fn telling_of_a_renewal_again_gives_no_quota_again() {
             shop.stripe_post(&path, &[("metadata[note]", note)]).await;
         }
         shop.settled().await;
-        for body in [json!({ "external_id": "ada" }), json!({})] {
-            let compared = server.post("/api/v1/admin/reconcile", body).await.expect(200).json();
+        let one = server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200).json();
+        for compared in [one, reconcile_all(server).await] {
             assert_eq!(compared["found"], json!([]), "nothing was left to repair");
         }
         assert_eq!(customer.used("requests").await, 1_000);

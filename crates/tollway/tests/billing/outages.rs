@@ -8,7 +8,8 @@ use testkit::server::{Answer, Engine, TestServer};
 
 use super::CATALOG;
 use crate::stage::{
-    Customer, GOOD_CARD, Person, Shop, Site, StandIn, TextFile, WEBHOOK_SECRET, ask, assert_problem, until,
+    Customer, GOOD_CARD, Person, Shop, Site, StandIn, TextFile, WEBHOOK_SECRET, ask, assert_problem, reconcile_all,
+    until,
 };
 
 const HOUR: i64 = 3_600;
@@ -137,12 +138,17 @@ async fn while_nobody_listens_nothing_is_sold_and_afterwards_it_is() {
         let buy = json!({ "external_id": "bob", "plan": "basic", "interval": "monthly" });
         is_unavailable(&server.post("/api/v1/subscription/checkout", buy.clone()).await);
         is_unavailable(&server.post("/api/v1/subscription/portal", json!({ "external_id": "ada" })).await);
-        is_unavailable(&server.post("/api/v1/admin/reconcile", json!({})).await);
+        is_unavailable(&server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await);
+        let begun = server.post("/api/v1/admin/reconcile", json!({})).await.expect(202).json();
         stand_in.come_back().await;
         stand_in.follow(server).await;
         let shop = Shop::at(server, stand_in);
         shop.buy("bob", "basic", "monthly").await;
-        server.post("/api/v1/admin/reconcile", json!({})).await.expect(200);
+        // What was begun goes on when its job comes again.
+        advance(server, stand_in, HOUR).await;
+        let path = format!("/api/v1/admin/reconcile/{}", begun["id"].as_str().unwrap());
+        until("it is done", async || server.get(&path).await.json()["state"] == "done").await;
+        assert_eq!(server.get(&path).await.json()["compared"], 2);
         assert_eq!(stand_in.see("counts").await["customers"], 2);
         nothing_was_done_twice(stand_in).await;
     })
@@ -167,7 +173,7 @@ async fn an_account_that_cannot_be_compared_keeps_no_other_from_it() {
         let broken = subscriptions.last().unwrap()["customer"].as_str().unwrap();
         let path = format!("/v1/customers/{broken}");
         stand_in.steer("faults", json!({ "path": path, "times": 1_000, "status": 400 })).await;
-        let found = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
+        let found = reconcile_all(server).await;
         assert_eq!(found["compared"], 3, "{found}");
         let drifts: Vec<&Value> =
             found["found"].as_array().unwrap().iter().filter(|one| one["drift"].is_string()).collect();
@@ -176,7 +182,7 @@ async fn an_account_that_cannot_be_compared_keeps_no_other_from_it() {
             assert_eq!(shop.subscription(id).await["plan"], plan, "{id}");
         }
         stand_in.clear_faults().await;
-        server.post("/api/v1/admin/reconcile", json!({})).await.expect(200);
+        reconcile_all(server).await;
         assert_eq!(shop.subscription("ada").await["plan"], "free");
     })
     .await;
@@ -198,6 +204,32 @@ async fn without_a_secret_to_check_by_nothing_is_taken_and_nothing_sold() {
         let body = json!({ "external_id": "ada", "pack": "small" });
         assert_problem(&server.post("/api/v1/credit-packs/checkout", body).await, 503, "selling_not_set_up");
         assert_eq!(stand_in.see("requests").await["requests"].as_array().map(Vec::len), asked, "Stripe is not asked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_secret_what_was_sold_is_paused_ended_and_shown() {
+    for engine in Engine::all() {
+        println!("on {}", engine.name());
+        let stand_in = StandIn::start().await;
+        let (mut server, mut site, _catalog) = open(engine, &stand_in, &[]).await;
+        stand_in.tell(&server).await;
+        Customer::new(&server, "ada").account().await;
+        Shop::at(&server, &stand_in).buy("ada", "basic", "monthly").await;
+        Shop::at(&server, &stand_in).settled().await;
+        server.stop();
+        site.environment.retain(|(name, _)| name != "TOLLWAY_STRIPE_WEBHOOK_SECRET");
+        let server = site.start();
+        let shop = Shop::at(&server, &stand_in);
+        let change = json!({ "plan": "pro", "interval": "monthly", "when": "now" });
+        assert_problem(&shop.post("change", "ada", change).await, 503, "selling_not_set_up");
+        shop.post("portal", "ada", json!({})).await.expect(201);
+        shop.post("pause", "ada", json!({})).await.expect(200);
+        shop.post("resume", "ada", json!({})).await.expect(200);
+        shop.post("cancel", "ada", json!({ "when": "period_end" })).await.expect(200);
+        shop.post("resume", "ada", json!({})).await.expect(200);
+        let ended = shop.post("cancel", "ada", json!({ "when": "now" })).await.expect(200).json();
+        assert_eq!(ended["plan"], "free");
     }
 }
 
@@ -285,7 +317,7 @@ async fn events_in_the_shape_of_an_old_version_lead_to_the_same() {
         assert_eq!(facts, ["10.00 0.00 succeeded", "20.00 0.00 succeeded", "30.00 7.00 succeeded"]);
         let told = shop.subscription("ada").await;
         assert_eq!((&told["plan"], &told["status"]), (&json!("pro"), &json!("active")), "{told}");
-        let found = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
+        let found = reconcile_all(&server).await;
         assert_eq!(found["found"], json!([]), "events have told everything");
     }
 }

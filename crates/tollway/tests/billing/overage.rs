@@ -63,6 +63,47 @@ async fn who_pays_in_euros_is_charged_in_euros() {
     .await;
 }
 
+/// Bought on 1 March, changed to the year on 11 March: the month ends there with 1,250 used, 250 past 1,000, at 0.50 dollars
+/// for each 100. The new month begins with nothing used; of it 100 past are charged when it is over, on 11 April.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_that_a_change_to_the_year_cuts_short_is_charged_once() {
+    with_catalog(CATALOG, async |server| {
+        let shop = Shop::of(server);
+        server.post("/api/v1/admin/clock", json!({ "now": "2027-03-01T12:00:00Z" })).await.expect(200);
+        let customer = shop.customer("ada");
+        customer.account().await;
+        shop.buy("ada", "basic", "monthly").await;
+        customer.consume_of("tokens", 1_250).await.expect(200);
+        shop.advance(10 * DAY).await;
+        let change = json!({ "plan": "basic", "interval": "annual", "when": "now" });
+        shop.post("change", "ada", change).await.expect(200);
+        shop.settled().await;
+        assert_eq!(customer.used("tokens").await, 0);
+        let own = async || {
+            server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200);
+            shop.settled().await;
+            let mut invoices = shop.invoices("ada").await;
+            invoices.retain(|invoice| invoice["reason"] == "manual");
+            let line = |invoice: &serde_json::Value| {
+                let words = invoice["lines"][0]["description"].as_str().expect("words").to_owned();
+                (invoice["total"].as_str().expect("a total").to_owned(), words)
+            };
+            invoices.iter().map(line).collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            let [(total, words)] = &own().await[..] else { panic!("one invoice of its own") };
+            assert_eq!(total, "1.25");
+            assert!(words.contains("1 March 2027") && words.contains("11 March 2027"), "{words}");
+        }
+        customer.consume_of("tokens", 1_100).await.expect(200);
+        shop.advance(32 * DAY).await;
+        let mut totals: Vec<String> = own().await.into_iter().map(|(total, _)| total).collect();
+        totals.sort();
+        assert_eq!(totals, ["0.50", "1.25"]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn under_a_yearly_plan_each_month_is_charged_on_an_invoice_of_its_own() {
     with_catalog(CATALOG, async |server| {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::CATALOG;
-use crate::stage::{GOOD_CARD, Shop, assert_problem, until, with_catalog};
+use crate::stage::{GOOD_CARD, Shop, assert_problem, reconcile_all, until, with_catalog};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_signed_by_stripe_changes_nothing() {
@@ -57,11 +57,11 @@ async fn lost_events_are_repaired_by_a_comparison_which_says_what_it_found() {
         let page = shop.checkout("ada", "basic", "monthly").await.expect(201).json();
         shop.pay(page["session"].as_str().unwrap(), GOOD_CARD).await;
         assert_eq!(shop.subscription("ada").await["plan"], "free");
-        let found = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
+        let found = reconcile_all(server).await;
         assert_eq!(found["compared"], 1);
         assert!(found["found"][0]["repaired"][0].as_str().unwrap().contains("was not known"), "{found}");
         shop.until_on("ada", "basic").await;
-        let found = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
+        let found = reconcile_all(server).await;
         assert_eq!(found["found"], json!([]), "a second comparison finds nothing");
         let one = server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200).json();
         assert_eq!(one["compared"], 1);

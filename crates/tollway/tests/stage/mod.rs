@@ -25,7 +25,7 @@ pub use command_line::{Output, tollway};
 pub use customer::{Customer, limit, limit_of};
 pub use person::{PASSWORD, Person, ask, mail_link, mails_to};
 pub use receiver::{Received, Receiver};
-pub use shop::{DECLINED_CARD, GOOD_CARD, Shop};
+pub use shop::{DECLINED_CARD, GOOD_CARD, Shop, reconcile_all};
 pub use socket::{Socket, post_head};
 pub use stand_in::{StandIn, WEBHOOK_SECRET};
 pub use stripe_account::StripeAccount;

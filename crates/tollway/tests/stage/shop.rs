@@ -14,6 +14,17 @@ pub const DECLINED_CARD: &str = "4000000000000002";
 /// How long the slowest of what Stripe tells may take to be applied.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Compares every account with Stripe and waits for the end; what was found.
+pub async fn reconcile_all(server: &TestServer) -> Value {
+    let begun = server.post("/api/v1/admin/reconcile", json!({})).await.expect(202).json();
+    let path = format!("/api/v1/admin/reconcile/{}", begun["id"].as_str().expect("an id"));
+    let is_over = async || server.get(&path).await.expect(200).json()["state"] != "running";
+    until_within(PATIENCE, "all accounts are compared", is_over).await;
+    let run = server.get(&path).await.expect(200).json();
+    assert_eq!(run["state"], "done", "{run}");
+    run
+}
+
 #[derive(Clone)]
 pub struct Shop<'s> {
     pub server: &'s TestServer,
@@ -158,7 +169,13 @@ impl<'s> Shop<'s> {
     }
 
     async fn no_job_waits(&self) -> bool {
-        let kinds = ["apply_stripe_event", "end_double_subscription", "cancel_billing"];
+        let kinds = [
+            "apply_stripe_event",
+            "end_double_subscription",
+            "cancel_billing",
+            "expire_checkout_pages",
+            "reconcile_all",
+        ];
         for state in ["ready", "running"] {
             let path = format!("/api/v1/admin/jobs?state={state}&limit=200");
             let jobs = self.server.get(&path).await.expect(200).json();

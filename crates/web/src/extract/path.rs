@@ -4,8 +4,8 @@ use app::AppError;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use domain::ids::{
-    AccountId, EventId, InvitationId, InvoiceId, JobId, KeyId, MailId, ReservationId, SessionId, UserId,
-    WebhookDeliveryId, WebhookEndpointId,
+    AccountId, EventId, InvitationId, InvoiceId, JobId, KeyId, MailId, ReconciliationId, ReservationId, SessionId,
+    UserId, WebhookDeliveryId, WebhookEndpointId,
 };
 use domain::ledger::Refusal;
 use domain::name::Name;
@@ -116,6 +116,16 @@ impl Named for InvoiceId {
 
     fn unknown(text: &str) -> AppError {
         AppError::NotFound { what: "invoice", name: shown(text) }
+    }
+}
+
+impl Named for ReconciliationId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+
+    fn unknown(text: &str) -> AppError {
+        AppError::NotFound { what: "comparison", name: shown(text) }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{CATALOG, DAY};
-use super::{renew, with_mail};
+use super::{price_of, renew, with_mail};
 use crate::stage::{GOOD_CARD, Receiver, Shop, assert_problem, until, with_catalog};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +118,74 @@ async fn who_is_suspended_or_closed_buys_nothing() {
         server.put(&format!("/api/v1/accounts/{account}/status"), active).await.expect(200);
         shop.buy("suspended", "basic", "monthly").await;
         assert_problem(&shop.checkout("suspended", "pro", "monthly").await, 409, "already_subscribed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_for_another_plan_ends_the_one_that_was_not_paid() {
+    with_catalog(CATALOG, async |server| {
+        let shop = Shop::of(server);
+        shop.customer("ada").account().await;
+        let begin = async |plan: &str| {
+            let body = json!({ "external_id": "ada", "plan": plan, "interval": "monthly" });
+            server.post("/api/v1/subscription", body).await.expect(201).json()["subscription"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        let (first, again) = (begin("basic").await, begin("basic").await);
+        assert_eq!(first, again, "the same while it waits");
+        let second = begin("pro").await;
+        assert_ne!(first, second);
+        let status = async |id: &str| shop.stripe_get(&format!("subscriptions/{id}")).await["status"].clone();
+        assert_eq!((status(&first).await, status(&second).await), (json!("canceled"), json!("incomplete")));
+        shop.settled().await;
+        assert_eq!(shop.subscription("ada").await["billing"]["subscription"], json!(second));
+    })
+    .await;
+}
+
+/// The pages are closed by the job; who has paid in the moment before is paid back.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_who_is_suspended_or_closed_are_closed_and_what_was_paid_all_the_same_is_paid_back() {
+    with_catalog(CATALOG, async |server| {
+        let shop = Shop::of(server);
+        for who in ["suspended", "closed"] {
+            let account = shop.customer(who).account().await;
+            let page = shop.checkout(who, "basic", "monthly").await.expect(201).json();
+            let pack = json!({ "external_id": who, "pack": "small" });
+            let credits = server.post("/api/v1/credit-packs/checkout", pack).await.expect(201).json();
+            let customer = shop.last_customer().await;
+            match who {
+                "suspended" => {
+                    let path = format!("/api/v1/accounts/{account}/status");
+                    server.put(&path, json!({ "status": "suspended" })).await.expect(200);
+                }
+                _ => drop(server.delete(&format!("/api/v1/accounts/{account}")).await.expect(204)),
+            }
+            shop.settled().await;
+            for page in [&page, &credits] {
+                let path = format!("checkout/sessions/{}", page["session"].as_str().unwrap());
+                assert_eq!(shop.stripe_get(&path).await["status"], "expired", "{who}");
+            }
+            // As a page that was paid in the same moment.
+            shop.advance(60).await;
+            let card = shop.use_card(&customer, "pm_card_visa").await;
+            let price = price_of(&shop, "basic_monthly").await["id"].as_str().unwrap().to_owned();
+            let form =
+                [("customer", customer.as_str()), ("items[0][price]", &price), ("default_payment_method", &card)];
+            let sold = shop.stripe_post("subscriptions", &form).await;
+            assert_eq!(sold["status"], "active", "{sold}");
+            shop.settled().await;
+            let path = format!("subscriptions/{}", sold["id"].as_str().unwrap());
+            until("it is ended", async || shop.stripe_get(&path).await["status"] == "canceled").await;
+            shop.settled().await;
+        }
+        let counts = shop.counts().await;
+        assert_eq!((&counts["amount_charged"], &counts["amount_refunded"]), (&json!(2_000), &json!(2_000)), "{counts}");
+        let story = shop.story("suspended").await;
+        assert!(story.contains(&"late_purchase_refunded".to_owned()), "{story:?}");
     })
     .await;
 }

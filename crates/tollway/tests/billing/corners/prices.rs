@@ -5,7 +5,7 @@ use testkit::server::Engine;
 
 use super::super::{CATALOG, in_euros};
 use super::{price_of, renew, totals, with_settings};
-use crate::stage::{GOOD_CARD, Shop, Site, TextFile, assert_problem, limit, with_catalog};
+use crate::stage::{GOOD_CARD, Shop, Site, TextFile, assert_problem, limit, reconcile_all, with_catalog};
 
 /// The stand-in takes 10 %: 10.00 and 1.00. Ten days into the 31 of March 2027 21/31 are left: 6.77 are credited and 20.32
 /// charged, each with a tenth of its own, −0.68 and 2.03; 13.55 + 1.35 = 14.90. Then 30.00 and 3.00.
@@ -29,6 +29,14 @@ async fn taxes_are_charged_on_plans_and_changes_as_the_preview_says() {
             "proration_date": domain::time::Timestamp::from_seconds(instant).to_string() });
         let preview = shop.post("preview", "ada", change.clone()).await.expect(200).json();
         assert_eq!(preview["due_now"], "14.90", "{preview}");
+        assert_eq!(preview["next_invoice"]["amount"], "33.00", "{preview}");
+        let later = json!({ "plan": "basic", "interval": "annual", "when": "period_end" });
+        let later = shop.post("preview", "ada", later).await.expect(200).json();
+        assert_eq!(
+            (&later["due_now"], &later["next_invoice"]["amount"]),
+            (&json!("0.00"), &json!("110.00")),
+            "{later}"
+        );
         shop.post("change", "ada", change).await.expect(200);
         shop.settled().await;
         let second = shop.invoices("ada").await[1].clone();
@@ -129,11 +137,11 @@ async fn a_price_that_the_catalog_does_not_know_keeps_the_plan_and_is_told_as_dr
         let kept = shop.subscription("ada").await;
         assert_eq!((&kept["plan"], &kept["status"]), (&json!("basic"), &json!("active")));
         assert_eq!(kept["billing"]["amount"], "8.00", "what Stripe charges");
-        let compared = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
+        let compared = reconcile_all(server).await;
         let drift = compared["found"][0]["drift"].as_str().unwrap_or_else(|| panic!("{compared}"));
         assert!(drift.contains(&strange) && drift.contains("none of the catalog's"), "{drift}");
         to(known["id"].as_str().unwrap()).await;
-        let compared = server.post("/api/v1/admin/reconcile", json!({})).await.expect(200).json();
+        let compared = reconcile_all(server).await;
         assert_eq!(compared["found"], json!([]), "there is nothing left to tell");
     })
     .await;
@@ -211,7 +219,7 @@ async fn a_new_version_of_a_plan_is_for_new_buyers() {
             }
             if !again {
                 renew(&shop, "bob").await;
-                server.post("/api/v1/admin/reconcile", json!({})).await.expect(200);
+                reconcile_all(&server).await;
             }
         }
         // Whoever is on the old one comes to the new one by changing to it.
