@@ -246,7 +246,7 @@ fn compare_overage(prices: &Prices, seen: &AtStripe, customer: &Customer, wrong:
         wrong.push(format!("a window is charged twice: {charges:#?}"));
     }
     let mut windows: BTreeMap<i64, Vec<Used>> = BTreeMap::new();
-    for used in customer.used.iter().filter(|used| used.limit.is_some()) {
+    for used in &customer.used {
         windows.entry(used.resets_at).or_default().push(*used);
     }
     let mut charged_in_all = 0;
