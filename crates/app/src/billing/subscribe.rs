@@ -6,7 +6,7 @@ use domain::ids::AccountId;
 use providers::stripe::{MissingPaymentMethod, NewSubscription, Stripe, StripeError, Subscription};
 use serde_json::json;
 use storage::Tx;
-use storage::records::billed_subscriptions;
+use storage::records::billed_subscriptions::{self, BilledSubscription};
 
 use super::checkout::{must_be_free, named};
 use super::converge::converge;
@@ -60,7 +60,7 @@ pub async fn subscribe(
         intents::close(app, intent.id).await?;
         intent = intents::begin(app, account, "subscribe", &request).await?;
     }
-    end_unpaid(app, stripe, account).await?;
+    end_unpaid(app, stripe, account, &prices.bought).await?;
     let new = NewSubscription {
         customer,
         price: prices.bought,
@@ -82,10 +82,12 @@ pub async fn subscribe(
 
 /// Ends what was begun for another plan, so that nobody pays on a form that is still open for it. What was paid
 /// meanwhile is not touched; of two that are paid one is ended as a double.
-async fn end_unpaid(app: &App, stripe: &Stripe, account: AccountId) -> Result<(), AppError> {
+async fn end_unpaid(app: &App, stripe: &Stripe, account: AccountId, price: &str) -> Result<(), AppError> {
     let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(billed_subscriptions::by_account(tx, account)?) };
     let known = app.database.read("subscriptions_begun", read).await?;
-    for begun in known.iter().filter(|known| known.status == Status::Incomplete) {
+    // One of the same price may be the one whose answer was lost, and is found again by its call's name.
+    let is_other = |known: &&BilledSubscription| known.price.as_deref() != Some(price);
+    for begun in known.iter().filter(|known| known.status == Status::Incomplete).filter(is_other) {
         if stripe.get_subscription(&begun.id).await?.status != "incomplete" {
             continue;
         }

@@ -50,7 +50,7 @@ fn answer(asked: &Asked) -> Reply {
         "id": "some_1", "object": "some", "type": "some", "status": "some", "created": 1, "currency": "usd",
         "customer": "cus_1", "url": "https://example.com", "event_name": "tokens", "frozen_time": 1, "amount": 1,
         "amount_due": 1, "amount_paid": 1, "amount_remaining": 1, "subtotal": 1, "total": 1,
-        "data": { "object": { "id": "some_1" } },
+        "data": { "object": { "id": "some_1" } }, "aggregated_value": 1,
     });
     let is_list = asked.parameter("limit").is_some();
     Reply::good(if is_list { json!({ "object": "list", "data": [object], "has_more": false }) } else { object })

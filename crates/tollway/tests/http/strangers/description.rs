@@ -235,6 +235,8 @@ fn in_path(before: &str, marks: &Marks) -> Option<String> {
         "jobs" => &marks.job,
         "invoices" => &marks.invoice,
         "plans" => return Some("pro".to_owned()),
+        // No account's own.
+        "reconcile" => return Some("rec_00000000000000000000000000".to_owned()),
         "entitlements" => return Some("export_formats".to_owned()),
         "oidc" => return Some("school".to_owned()),
         _ => return None,
