@@ -10,7 +10,7 @@ use super::book::{Book, NotLoaded, place};
 use super::command::Amount;
 use super::credit::{Draw, available, plan_draws};
 use super::outcome::{Denial, DenialReason, Refusal};
-use super::terms::{MeterTerms, PlaceTerms, ceiling, is_observed};
+use super::terms::{MeterTerms, PlaceTerms, is_observed};
 
 /// What amounts would move, and what stands in the way.
 #[derive(Default)]
@@ -132,7 +132,7 @@ fn judge_meter(
         let credit = shortfall(&target, amount).min(drawn);
         if let Some(limit) = &target.terms.limit
             && amount > 0
-            && let Some(most) = ceiling(limit)
+            && let Some(most) = target.terms.most
             && i128::from(amount - credit) > room(target.balance, most)
         {
             let denial = denial(book, &target, amount, at)?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Enforce, Limit, LimitScope, MeterKind, Past, Plan};
+use crate::money::Currency;
 use crate::name::Name;
 use crate::time::Timestamp;
 use crate::windows::WindowKind;
@@ -48,6 +49,16 @@ pub struct PlaceTerms {
     pub scope: LimitScope,
     pub window: WindowKind,
     pub limit: Option<Limit>,
+    /// The most that may be used before a Consume is denied, credits apart. `None`: never denied.
+    pub(super) most: Option<i64>,
+}
+
+impl PlaceTerms {
+    /// `decimals` are those of the catalog's currency, in which a limit says up to what it charges.
+    pub fn new(scope: LimitScope, window: WindowKind, limit: Option<Limit>, decimals: usize) -> Self {
+        let most = limit.as_ref().and_then(|limit| ceiling(limit, decimals));
+        Self { scope, window, limit, most }
+    }
 }
 
 /// Where each meter is counted: every scope and window that any plan version uses for it, so that a change of plan finds
@@ -55,12 +66,15 @@ pub struct PlaceTerms {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counting {
     meters: BTreeMap<Name, (MeterKind, BTreeSet<(LimitScope, WindowKind)>)>,
+    /// Of the catalog's currency.
+    decimals: usize,
 }
 
 impl Counting {
     /// Of one catalog; [`Counting::add_plan`] adds versions that older subscribers still have.
     pub fn of(catalog: &Catalog) -> Self {
-        let mut counting = Self::default();
+        let decimals = Currency::parse(&catalog.currency).map_or(2, Currency::decimals);
+        let mut counting = Self { decimals, ..Self::default() };
         for (name, meter) in &catalog.meters {
             let window = match meter.kind {
                 MeterKind::Sum => WindowKind::Period,
@@ -103,7 +117,7 @@ impl Counting {
             .map(|(meter, (kind, places))| {
                 let places = places
                     .into_iter()
-                    .map(|(scope, window)| PlaceTerms { scope, window, limit: find(&meter, scope, window) })
+                    .map(|(scope, window)| PlaceTerms::new(scope, window, find(&meter, scope, window), self.decimals))
                     .collect();
                 (meter, MeterTerms { kind, places })
             })
@@ -128,15 +142,15 @@ impl Terms {
     }
 }
 
-/// The most that may be used in a place before a Consume is denied, credits apart. `None`: never denied.
-pub(super) fn ceiling(limit: &Limit) -> Option<i64> {
+fn ceiling(limit: &Limit, decimals: usize) -> Option<i64> {
     let amount = limit.amount?;
     match &limit.past {
         Past::Block => Some(amount),
         Past::Warn => None,
         Past::Charge { up_to_minor: None, .. } => None,
         Past::Charge { charge_nano, each, up_to_minor: Some(up_to_minor), .. } => {
-            let up_to_nano = i128::from(*up_to_minor) * 10_000_000;
+            let minor_nano = 1_000_000_000 / 10_i128.pow(decimals.min(9) as u32);
+            let up_to_nano = i128::from(*up_to_minor) * minor_nano;
             let paid = if *charge_nano <= 0 {
                 i128::from(i64::MAX)
             } else {
@@ -149,4 +163,26 @@ pub(super) fn ceiling(limit: &Limit) -> Option<i64> {
 
 pub(super) fn is_observed(limit: &Limit) -> bool {
     limit.enforce == Enforce::Observe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_charged_up_to_is_in_the_catalogs_currency() {
+        let catalog = |currency: &str, up_to: &str| {
+            let text = format!(
+                "product = \"T\"\ncurrency = \"{currency}\"\ndefault_plan = \"free\"\n[meters.requests]\n[plans.free]\n\
+                 limits = {{ requests = {{ amount = 10, past = {{ charge = \"2\", each = 1, up_to = \"{up_to}\" }} }} }}\n"
+            );
+            crate::catalog::parse(&text).expect("a good catalog")
+        };
+        let most = |catalog: &Catalog| {
+            let meters = Counting::of(catalog).meters_with(&catalog.plans["free"].limits);
+            meters["requests"].places.iter().find_map(|place| place.most).expect("a limit") / 1_000_000
+        };
+        // 100 yen or 100 dollars pay for 50 at 2 each.
+        assert_eq!((most(&catalog("JPY", "100")), most(&catalog("USD", "100.00"))), (60, 60));
+    }
 }

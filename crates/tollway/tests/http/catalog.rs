@@ -24,7 +24,8 @@ async fn anybody_sees_plans_meters_and_the_public_configuration() {
         assert_eq!(pro["features"]["export_formats"], json!(["csv", "json", "pdf"]));
         let limits = pro["limits"].as_array().expect("limits");
         let tokens = limits.iter().find(|limit| limit["meter"] == "llm_tokens").expect("a limit on tokens");
-        assert_eq!(tokens["overage"], json!({ "charge": "0.5", "each": 100_000, "up_to": "20.00" }));
+        let overage = json!({ "charge": "0.5", "each": 100_000, "up_to": "20.00", "other_currencies": {} });
+        assert_eq!(tokens["overage"], overage);
         assert_eq!(&get("/api/v1/plans/pro").await.expect(200).json(), pro);
         assert_problem(&get("/api/v1/plans/platinum").await, 404, "not_found");
         let meters = get("/api/v1/meters").await.expect(200).json();

@@ -32,14 +32,16 @@ impl Processors {
 
     /// `server 40 %, PostgreSQL 35 %, …` of all processors since then, the largest first.
     pub fn since(&self, before: &Self) -> String {
-        let all = self.all.saturating_sub(before.all).max(1);
+        let counted = self.all.saturating_sub(before.all);
         let idle = self.idle.saturating_sub(before.idle);
         let known = self.by_program.iter().map(|(program, ticks)| {
             (*program, ticks.saturating_sub(before.by_program.get(program).copied().unwrap_or(0)))
         });
         let mut parts: Vec<(&str, u64)> = known.chain([("idle or waiting for the disk", idle)]).collect();
         let told: u64 = parts.iter().map(|(_, ticks)| ticks).sum();
-        parts.push((OTHERS, all.saturating_sub(told)));
+        // A virtual machine may count less in all than for its processes.
+        let all = counted.max(told).max(1);
+        parts.push((OTHERS, all - told));
         parts.sort_by_key(|(_, ticks)| std::cmp::Reverse(*ticks));
         let percent = |ticks: u64| 100.0 * ticks as f64 / all as f64;
         let told = parts.iter().filter(|(_, ticks)| percent(*ticks) >= 0.5);

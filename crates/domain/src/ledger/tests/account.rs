@@ -93,7 +93,7 @@ pub fn meters(limits: &[Limit], levels: &[&str]) -> BTreeMap<Name, MeterTerms> {
     };
     let of_meter = |(meter, places): (Name, BTreeSet<(LimitScope, WindowKind)>)| {
         let kind = if levels.contains(&meter.as_str()) { MeterKind::Level } else { MeterKind::Sum };
-        let place = |(scope, window)| PlaceTerms { scope, window, limit: limit_on(&meter, scope, window) };
+        let place = |(scope, window)| PlaceTerms::new(scope, window, limit_on(&meter, scope, window), 2);
         let places = places.into_iter().map(place).collect();
         (meter, MeterTerms { kind, places })
     };
@@ -135,7 +135,7 @@ impl Account {
         for (name, meter) in &mut changed {
             for place in &mut meter.places {
                 let same = |limit: &&Limit| limit.is_on(name.as_str(), place.window, place.scope);
-                place.limit = limits.iter().find(same).cloned();
+                *place = PlaceTerms::new(place.scope, place.window, limits.iter().find(same).cloned(), 2);
             }
         }
         self.terms = Terms { epoch: self.terms.epoch + 1, meters: Arc::new(changed), ..self.terms.clone() };

@@ -16,6 +16,7 @@ from stripe._request_options import RequestOptions
 CLASSES = {
     "GET /v1/account": "AccountRetrieveCurrentParams",
     "GET /v1/billing/meters": "billing.MeterListParams",
+    "GET /v1/billing/meters/{id}/event_summaries": "billing.MeterListEventSummariesParams",
     "POST /v1/billing/meters": "billing.MeterCreateParams",
     "POST /v1/billing/meter_events": "billing.MeterEventCreateParams",
     "GET /v1/billing_portal/configurations": "billing_portal.ConfigurationListParams",

@@ -282,7 +282,7 @@ mod tests {
     fn amounts_are_read_and_shown_as_decimals() {
         let json = r#"{"features":{"sso":true,"formats":["pdf"],"days":30},"limits":[
             {"meter":"cost","per":"day","each":"key","amount":5.5,
-             "past":{"on_exceed":"charge","charge":"0.5","each":0.25,"up_to":"20.00"}},
+             "past":{"on_exceed":"charge","charge":"0.5","each":0.25,"up_to":"20.00","other_currencies":{}}},
             {"meter":"requests","per":"period","each":"account","amount":null,"past":null}]}"#;
         let overrides = read(json).unwrap();
         assert_eq!(overrides.limits[0].amount, Some(5_500_000_000));
