@@ -23,6 +23,11 @@ pub fn field_error(path: &str, message: &str) -> AppError {
     let subject = if path.is_empty() { "The body".to_owned() } else { format!("`{path}`") };
     if let Some((found, expected)) = message.strip_prefix("invalid ").and_then(|rest| rest.split_once(", expected ")) {
         let found = found.split_once(": ").map_or(found, |(_, found)| found);
+        if expected.starts_with("struct ") {
+            // What serde could take for one is a list of its fields' values.
+            let found = if found.starts_with("length ") || found == "sequence" { "a list" } else { found };
+            return AppError::invalid(path, format!("{subject} is {found}, where an object belongs."));
+        }
         return AppError::invalid(path, format!("{subject} is {found}, where {expected} belongs."));
     }
     AppError::invalid(path, format!("{subject} {message}."))
@@ -103,6 +108,10 @@ mod tests {
             told("quantity", "has more than six decimal places").1,
             "`quantity` has more than six decimal places."
         );
+        let list = told(".", "invalid length 0, expected struct ReconcileBody with 2 elements at line 1 column 2");
+        assert_eq!(list.1, "The body is a list, where an object belongs.");
+        let null = told("past", "invalid type: null, expected struct PastBody at line 1 column 4");
+        assert_eq!(null.1, "`past` is null, where an object belongs.");
         assert_eq!(told(".", "invalid type: sequence, expected a map").1, "The body is sequence, where a map belongs.");
     }
 }
