@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::ids::AccountId;
+use domain::time::Timestamp;
 use parking_lot::RwLock;
 
 use crate::StorageError;
-use crate::ledger::{Ledger, LedgerSettings, Shared, queue::Queue, solitude, write_back};
+use crate::ledger::{Ledger, LedgerSettings, Shared, postgres_write_back, queue::Queue, solitude, write_back};
 use crate::postgres::Postgres;
 use crate::sqlite::{self, Sqlite};
 use crate::tx::{Changed, Tx};
@@ -147,23 +148,47 @@ impl Database {
         }
     }
 
-    /// Writes everything to `balances` and `usage_daily` that the ledger has left in its redo log, so that the tables alone
-    /// say how things stand. Nothing to do on PostgreSQL.
+    /// Writes everything to `balances` and `usage_daily` that the ledger has left in its redo log, or on PostgreSQL in
+    /// accounts' rows, so that the tables alone say how things stand.
     ///
     /// # Errors
     /// When the disk is full, say: then nothing is lost, and the tables stay behind.
     pub async fn write_back(&self) -> Result<(), StorageError> {
         match &*self.engine {
             Engine::Sqlite(sqlite) if !sqlite.unwritten.is_empty() => sqlite.write_back(None).await,
-            _ => Ok(()),
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(_) => self.write_back_idle(Timestamp::MAX).await,
         }
+    }
+
+    /// On PostgreSQL: does the same for accounts that were last used before that time, one transaction each.
+    pub async fn write_back_idle(&self, idle_since: Timestamp) -> Result<(), StorageError> {
+        let mut after = String::new();
+        while self.is_postgres() {
+            let from = after.clone();
+            let read = move |tx: &mut Tx<'_>| postgres_write_back::accounts_behind(tx, &from, idle_since);
+            let behind = self.read("list_accounts_behind", read).await?;
+            let Some(last) = behind.last() else { break };
+            after = last.to_string();
+            for account in behind {
+                self.write("write_back_account", move |tx| postgres_write_back::write_back(tx, account)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Does the same for one account. Whoever reads `balances` or `usage_daily` does this first, and then begins to read.
     pub async fn write_back_of(&self, account: AccountId) -> Result<(), StorageError> {
         match &*self.engine {
             Engine::Sqlite(sqlite) if sqlite.unwritten.has(account) => sqlite.write_back(Some(account)).await,
-            _ => Ok(()),
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(_) => {
+                let is_behind = self.read("is_account_behind", move |tx| postgres_write_back::is_behind(tx, account));
+                if is_behind.await? {
+                    self.write("write_back_account", move |tx| postgres_write_back::write_back(tx, account)).await?;
+                }
+                Ok(())
+            }
         }
     }
 

@@ -1,6 +1,7 @@
-//! A TCP proxy before PostgreSQL that loses a connection at the worst moment: around a COMMIT of the usage ledger.
+//! A TCP proxy before PostgreSQL that loses a connection at the worst moment: around a commit of the usage ledger.
 //!
-//! It reads the messages that pass, so that it knows a transaction that wrote usage events from any other.
+//! It reads the messages that pass, so that it knows a transaction that wrote usage events from any other: one that ends
+//! with COMMIT, or a single statement that is a transaction of its own.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 pub enum Fault {
     /// The server commits; its answer is lost with the connection.
     LoseAnswer,
-    /// The connection is lost before the server has seen the COMMIT.
+    /// The connection is lost before the server has seen the COMMIT, or the statement that commits by itself.
     LoseCommit,
 }
 
@@ -138,8 +139,8 @@ async fn carry(client: TcpStream, server: &str, state: Arc<State>) -> io::Result
             continue;
         }
         lost.extend_from_slice(&buffer[..count]);
-        // The tag of the answer, which says that the transaction is durable.
-        if lost.windows(7).any(|tag| tag == b"COMMIT\0") {
+        // Ready for the next query, and in no transaction: the last one is durable.
+        if lost.windows(6).any(|message| message == b"Z\0\0\0\x05I") {
             state.note_fault();
             break;
         }
@@ -156,30 +157,40 @@ async fn carry_questions(
     lose: watch::Sender<bool>,
 ) -> io::Result<()> {
     let mut inserts_events: HashSet<Vec<u8>> = HashSet::new();
-    let mut wrote_events = false;
+    let (mut wrote_events, mut is_open) = (false, false);
     // The first message has no kind.
     let start = read_message(&mut from_client, None).await?;
     to_server.write_all(&start).await?;
     loop {
         let kind = from_client.read_u8().await?;
         let message = read_message(&mut from_client, Some(kind)).await?;
+        let mut commits = false;
         let texts: Vec<&[u8]> = message[5..].split(|byte| *byte == 0).take(2).collect();
         match (kind, texts.as_slice()) {
             (b'P', [name, query]) if contains(query, b"INSERT INTO usage_events") => {
                 inserts_events.insert(name.to_vec());
             }
-            (b'B', [_, statement]) => wrote_events |= inserts_events.contains(*statement),
-            (b'Q', [query, ..]) if *query == b"COMMIT" && std::mem::take(&mut wrote_events) => {
-                match state.armed.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
-                    Some(Fault::LoseAnswer) => drop(lose.send(true)),
-                    Some(Fault::LoseCommit) => {
-                        state.note_fault();
-                        return Ok(());
-                    }
-                    None => {}
-                }
+            (b'B', [_, statement]) if inserts_events.contains(*statement) => {
+                wrote_events = true;
+                commits = !is_open;
+            }
+            (b'Q', [query, ..]) if query.starts_with(b"BEGIN") => is_open = true,
+            (b'Q', [query, ..]) if *query == b"COMMIT" || *query == b"ROLLBACK" => {
+                is_open = false;
+                commits = *query == b"COMMIT";
+                wrote_events &= commits;
             }
             _ => {}
+        }
+        if commits && std::mem::take(&mut wrote_events) {
+            match state.armed.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+                Some(Fault::LoseAnswer) => drop(lose.send(true)),
+                Some(Fault::LoseCommit) => {
+                    state.note_fault();
+                    return Ok(());
+                }
+                None => {}
+            }
         }
         to_server.write_all(&message).await?;
     }

@@ -12,6 +12,7 @@ use domain::ledger::{
 use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, Timestamp};
 
+use super::postponed::Postponed;
 use super::{Answer, CallerKey, LedgerError, Request};
 use crate::StorageError;
 
@@ -80,6 +81,8 @@ pub(crate) struct BookWrites {
     pub balances: Vec<(AccountId, Place, Balance)>,
     pub reservations: Vec<ReservationWrite>,
     pub credits: Vec<(AccountId, Credit)>,
+    /// Accounts whose rows keep nothing any more that the tables lack.
+    pub written_accounts: Vec<AccountId>,
 }
 
 impl Batch {
@@ -165,6 +168,24 @@ impl Batch {
         }
     }
 
+    /// Adds to what is written what the accounts' rows have kept back so far.
+    pub fn write_postponed(&mut self, changes: &mut BookWrites, postponed: BTreeMap<AccountId, Postponed>) {
+        let changed: HashSet<(AccountId, &Place)> =
+            changes.balances.iter().map(|(account, place, _)| (*account, place)).collect();
+        let mut unchanged = Vec::new();
+        for (account, Postponed { balances, days }) in postponed {
+            changes.written_accounts.push(account);
+            let left = balances.into_iter().filter(|(place, _)| !changed.contains(&(account, place)));
+            unchanged.extend(left.map(|(place, balance)| (account, place, balance)));
+            for ((day, meter, model), (amount, events)) in days {
+                let sum = self.writes.daily.entry((account, day, meter, model)).or_default();
+                *sum = (sum.0.saturating_add(amount), sum.1.saturating_add(events));
+            }
+        }
+        changes.balances.extend(unchanged);
+        sort_balances(&mut changes.balances);
+    }
+
     /// Takes what the books say has changed.
     pub fn take_book_writes(&mut self) -> BookWrites {
         let mut writes = BookWrites::default();
@@ -179,10 +200,14 @@ impl Batch {
                 });
             }
         }
-        // In one order everywhere, so that two nodes never wait for each other's rows.
-        writes.balances.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        sort_balances(&mut writes.balances);
         writes
     }
+}
+
+/// In one order everywhere, so that two nodes never wait for each other's rows.
+fn sort_balances(balances: &mut [(AccountId, Place, Balance)]) {
+    balances.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
 }
 
 /// An invariant that does not hold fails the one command that found it, not the thread that everyone waits for. The

@@ -13,6 +13,7 @@ use domain::ledger::{Action, Balance, Book, Command, Credit, Denial, DenialReaso
 use domain::time::Timestamp;
 use parking_lot::Mutex;
 
+use super::postponed::Postponed;
 use super::solitude::{FRESH_MICROS, Solitude};
 
 const SHARDS: usize = 64;
@@ -49,6 +50,11 @@ struct Remembered {
     read_at: Timestamp,
     /// Of the account's row when all this was so. Always 0 on SQLite.
     version: i64,
+    /// The time of the account's last command.
+    last_at: Timestamp,
+    postponed: Option<Arc<Postponed>>,
+    /// Since when something is postponed, or later.
+    postponed_since: Timestamp,
 }
 
 struct RememberedDenial {
@@ -58,7 +64,7 @@ struct RememberedDenial {
 }
 
 /// When and as of what a book is true, for whoever remembers it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct AsOf {
     /// The earliest expiry of an open reservation, or earlier.
     pub next_expiry: Option<Timestamp>,
@@ -68,6 +74,10 @@ pub(crate) struct AsOf {
     pub version: i64,
     /// What is remembered of this version still holds.
     pub since_version: i64,
+    /// The time of the account's last command.
+    pub last_at: Timestamp,
+    /// What the account's row says and the tables lack. `None`: nothing.
+    pub postponed: Option<Arc<Postponed>>,
 }
 
 /// What a batch on PostgreSQL judges an account by, if its row still has this version when it is locked.
@@ -75,6 +85,9 @@ pub(crate) struct Remembrance {
     pub book: Book,
     pub next_expiry: Option<Timestamp>,
     pub version: i64,
+    pub last_at: Timestamp,
+    pub postponed: Option<Arc<Postponed>>,
+    pub postponed_since: Timestamp,
 }
 
 /// A reader's permission to add what it reads, unless something was committed meanwhile.
@@ -154,7 +167,14 @@ impl Memory {
             book.load_balance(place.clone(), *remembered.balances.get(place)?);
         }
         book.load_credits(remembered.credits.clone());
-        Some(Remembrance { book, next_expiry: remembered.next_expiry, version: remembered.version })
+        Some(Remembrance {
+            book,
+            next_expiry: remembered.next_expiry,
+            version: remembered.version,
+            last_at: remembered.last_at,
+            postponed: remembered.postponed.clone(),
+            postponed_since: remembered.postponed_since,
+        })
     }
 
     /// Fills a book with the places that are remembered as of this version of the account's row.
@@ -283,7 +303,7 @@ impl Shard {
     }
 
     fn put(&mut self, book: &Book, as_of: AsOf, capacity: usize) {
-        let AsOf { next_expiry, at, version, since_version } = as_of;
+        let AsOf { next_expiry, at, version, since_version, last_at, postponed } = as_of;
         if self.find(book.account, capacity).is_none() {
             self.make_room(capacity);
             self.young.insert(
@@ -296,6 +316,9 @@ impl Shard {
                     denials: Vec::new(),
                     read_at: at,
                     version,
+                    last_at,
+                    postponed: None,
+                    postponed_since: at,
                 },
             );
         }
@@ -308,7 +331,11 @@ impl Shard {
         remembered.terms = book.terms.clone();
         remembered.credits = book.credits().to_vec();
         remembered.next_expiry = next_expiry;
-        (remembered.read_at, remembered.version) = (at, version);
+        (remembered.read_at, remembered.version, remembered.last_at) = (at, version, last_at);
+        if remembered.postponed.is_none() {
+            remembered.postponed_since = at;
+        }
+        remembered.postponed = postponed;
         for (place, balance) in book.balances() {
             remembered.balances.insert(place.clone(), *balance);
         }

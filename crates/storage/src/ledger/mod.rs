@@ -7,8 +7,12 @@ mod batch;
 pub(crate) mod memory;
 pub mod plan_book;
 mod postgres;
+mod postgres_keys;
 mod postgres_loading;
+mod postgres_remembered;
+pub(crate) mod postgres_write_back;
 mod postgres_writing;
+mod postponed;
 pub(crate) mod queue;
 mod reading;
 mod redo;
@@ -362,7 +366,10 @@ pub fn sqlite_statements() -> Vec<&'static str> {
 /// The batch's own statements on PostgreSQL.
 pub fn postgres_statements() -> Vec<&'static str> {
     [
+        postgres_keys::STATEMENTS,
         postgres_loading::STATEMENTS,
+        postgres_remembered::STATEMENTS,
+        postgres_write_back::STATEMENTS,
         postgres_writing::STATEMENTS,
         upkeep::POSTGRES_STATEMENTS,
         reading::POSTGRES_STATEMENTS,

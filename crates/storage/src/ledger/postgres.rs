@@ -3,20 +3,21 @@
 //! A batch locks its accounts' rows first, in order, and reads everything else under that lock, but for what this process
 //! remembers as of the very version that it finds; two round trips in all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool};
-use domain::ids::AccountId;
+use domain::ids::{AccountId, EventId};
 use domain::ledger::Outcome;
 use tokio::sync::mpsc;
 
 use super::batch::{BookWrites, ReservationWrite};
 use super::memory::AsOf;
 use super::postgres_loading::{Loaded, load};
+use super::postgres_remembered::{Judged, MoveError, Remembered};
 use super::postgres_writing::{fill_replays, lock_and_find, write_and_commit};
 use super::queue::BATCH;
 use super::{Answer, LedgerError, Pending, Request, Shared};
@@ -119,10 +120,67 @@ impl Lane {
             if !waiting.is_empty() {
                 metrics::histogram!("tollway_ledger_batch_size").record(waiting.len() as f64);
                 let started = now();
-                self.run_batch(waiting).await;
+                let waiting = self.run_remembered(waiting).await;
+                if !waiting.is_empty() {
+                    self.run_batch(waiting).await;
+                }
                 metrics::histogram!("tollway_ledger_commit_seconds").record(started.elapsed().as_secs_f64());
             }
         }
+    }
+
+    /// Judges by memory what can be, and answers it where memory was true. Returns what must go the long way.
+    async fn run_remembered(&self, waiting: Vec<Pending>) -> Vec<Pending> {
+        let requests: Vec<&Request> = waiting.iter().map(|pending| &pending.request).collect();
+        let remembered = Remembered::of(&self.shared, &requests);
+        if remembered.is_empty() {
+            return waiting;
+        }
+        let (known, mut others): (Vec<Pending>, Vec<Pending>) =
+            waiting.into_iter().partition(|pending| remembered.has(&pending.request));
+        let requests: Vec<&Request> = known.iter().map(|pending| &pending.request).collect();
+        match self.judge_and_move(remembered, &requests).await {
+            Ok(Some((judged, written))) => {
+                for (pending, outcome) in known.into_iter().zip(judged.answers) {
+                    match written.contains(&pending.request.command.event.account) {
+                        true => answer(pending, outcome),
+                        false => others.push(pending),
+                    }
+                }
+            }
+            Ok(None) => others.extend(known),
+            Err(error) => {
+                tracing::error!(%error, "it is not known whether a batch was written");
+                known.into_iter().for_each(|pending| answer(pending, Err(StorageError::OutcomeUnknown.into())));
+            }
+        }
+        others
+    }
+
+    /// Returns what was judged, and the accounts that it was written of. `Ok(None)`: nothing was.
+    async fn judge_and_move(
+        &self,
+        remembered: Remembered,
+        requests: &[&Request],
+    ) -> Result<Option<(Judged, HashSet<AccountId>)>, StorageError> {
+        let Ok(client) = self.pool.get().await else { return Ok(None) };
+        let Ok(Some(judged)) = remembered.judge(&client, &self.shared, requests).await else { return Ok(None) };
+        let written = match judged.write(&client, &self.shared).await {
+            Ok(written) => written,
+            Err(MoveError::Before(error)) => {
+                tracing::warn!(%error, "a batch was not written by what is remembered; its accounts are read");
+                return Ok(None);
+            }
+            Err(MoveError::Lost) => {
+                drop(client);
+                let (accounts, events) = (judged.accounts(), judged.events());
+                // What is remembered may lack what was committed.
+                accounts.iter().for_each(|account| self.shared.memory.forget(*account));
+                self.look_for(&accounts, &events).await?.iter().map(|event| event.account).collect()
+            }
+        };
+        judged.publish(&self.shared, requests, &written);
+        Ok(Some((judged, written)))
     }
 
     async fn run_batch(&self, waiting: Vec<Pending>) {
@@ -203,7 +261,8 @@ impl Lane {
         requests: &[&Request],
         answers: &mut Vec<Result<Answer, LedgerError>>,
     ) -> Result<(), BatchError> {
-        let Loaded { mut batch, expired, times, mut as_of } = load(client, &self.shared, plans, requests).await?;
+        let Loaded { mut batch, expired, times, mut as_of, postponed } =
+            load(client, &self.shared, plans, requests).await?;
         let at = |account: &AccountId| times.get(account).copied().unwrap_or_else(|| self.shared.clock.now());
         let job = |at| domain::ids::JobId::new(at, self.shared.entropy.bits());
         for request in &expired {
@@ -220,12 +279,13 @@ impl Lane {
             });
         }
         fill_replays(client, requests, answers, &batch).await?;
-        let changes = batch.take_book_writes();
+        let mut changes = batch.take_book_writes();
+        batch.write_postponed(&mut changes, postponed);
         note_expiries(&changes, &mut as_of);
         write_and_commit(client, &batch.writes, &changes).await?;
         for (account, book) in &batch.books {
             if let Some(as_of) = as_of.get(account) {
-                self.shared.memory.publish(book, *as_of, batch.accepted.contains(account));
+                self.shared.memory.publish(book, as_of.clone(), batch.accepted.contains(account));
             }
         }
         self.shared.tell_of_jobs(&batch);
@@ -250,17 +310,27 @@ impl Lane {
     }
 
     /// After a lost commit: takes the same locks, which the lost transaction holds until it has ended one way or the
-    /// other, and looks for its events.
+    /// other, and looks for one of its events.
     async fn was_committed(
         &self,
         requests: &[&Request],
         answers: &[Result<Answer, LedgerError>],
     ) -> Result<bool, StorageError> {
         let Some(event) = answers.iter().find_map(accepted_event) else { return Ok(true) };
+        let accounts = requests.iter().map(|request| request.command.event.account).collect();
+        Ok(self.look_for(&accounts, &[event]).await?.contains(&event))
+    }
+
+    /// Which of the events are there, once nobody holds the accounts any more.
+    async fn look_for(
+        &self,
+        accounts: &BTreeSet<AccountId>,
+        events: &[EventId],
+    ) -> Result<HashSet<EventId>, StorageError> {
         let give_up = now() + self.shared.settings.deadline;
         while now() < give_up {
             if let Ok(client) = self.pool.get().await {
-                match lock_and_find(&client, requests, event).await {
+                match lock_and_find(&client, accounts, events).await {
                     Ok(found) => return Ok(found),
                     Err(error) => tracing::warn!(%error, "looking for a lost commit failed; trying again"),
                 }
@@ -283,7 +353,7 @@ fn note_expiries(changes: &BookWrites, as_of: &mut HashMap<AccountId, AsOf>) {
     }
 }
 
-fn accepted_event(answer: &Result<Answer, LedgerError>) -> Option<domain::ids::EventId> {
+fn accepted_event(answer: &Result<Answer, LedgerError>) -> Option<EventId> {
     match answer {
         Ok(Answer::Judged(Outcome::Accepted(accepted))) => Some(accepted.event.id),
         _ => None,

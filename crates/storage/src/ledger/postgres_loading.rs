@@ -14,7 +14,9 @@ use super::batch::Batch;
 use super::memory::{AsOf, Remembrance};
 use super::plan_book::PlanBook;
 use super::postgres::BatchError;
-use super::{Durability, Request, Shared, key_bucket, known_key, reading, reservations, rows, terms};
+use super::postgres_keys::{load_keys, select_keys};
+use super::postponed::Postponed;
+use super::{Durability, Request, Shared, reading, reservations, rows, terms};
 use crate::StorageError;
 use crate::tx::decode_postgres;
 use crate::value::Row;
@@ -24,17 +26,14 @@ use crate::value::Row;
 pub(super) const LOCK: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at, version) \
     SELECT wanted, 0, $2, 1 FROM unnest($1::text[]) AS wanted ORDER BY wanted \
     ON CONFLICT (account_id) DO UPDATE SET last_at = GREATEST(ledger_accounts.last_at, excluded.last_at), \
-    version = ledger_accounts.version + 1 RETURNING account_id, entitlement_epoch, last_at, version, \
-    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS database_now";
+    version = ledger_accounts.version + 1 RETURNING account_id, entitlement_epoch, last_at, version, postponed, \
+    (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)) AS database_now";
 const SELECT_BALANCES: &str = "SELECT b.account_id, b.scope, b.scope_id, b.meter, b.window_kind, b.window_start, \
     b.used, b.reserved, b.credited, b.warned_percent, b.warned_limit, b.observed_at FROM \
     unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) \
     AS w (account_id, scope, scope_id, meter, window_kind, window_start) JOIN balances b ON \
     b.account_id = w.account_id AND b.scope = w.scope AND b.scope_id = w.scope_id AND b.meter = w.meter \
     AND b.window_kind = w.window_kind AND b.window_start = w.window_start";
-const SELECT_KEYS: &str = "SELECT k.account_id, k.key_hash, k.content_hash, k.event_id FROM \
-    unnest($1::text[], $2::bytea[]) AS w (account_id, key_hash) JOIN ledger_keys k \
-    ON k.account_id = w.account_id AND k.key_hash = w.key_hash AND k.bucket BETWEEN $3 AND $4";
 const SELECT_CREDITS: &str = "SELECT account_id, id, meter, granted, remaining, priority, expires_at FROM credits \
     WHERE account_id = ANY($1::text[]) AND remaining > 0 ORDER BY account_id, id";
 /// Also those that are used up, for what gives back to them.
@@ -59,7 +58,6 @@ const SELECT_REVERSED: &str = "SELECT e.account_id, e.id, e.reversed_by FROM unn
 pub(crate) const STATEMENTS: &[&str] = &[
     LOCK,
     SELECT_BALANCES,
-    SELECT_KEYS,
     SELECT_CREDITS,
     SELECT_NAMED_CREDITS,
     SELECT_EXPIRED,
@@ -77,6 +75,8 @@ pub(super) struct Loaded {
     pub times: HashMap<AccountId, Timestamp>,
     /// What each book is true as of, once the batch is committed.
     pub as_of: HashMap<AccountId, AsOf>,
+    /// What the accounts' rows say and the tables lack: this batch writes it to them.
+    pub postponed: BTreeMap<AccountId, Postponed>,
 }
 
 /// An account's row, locked.
@@ -85,6 +85,7 @@ struct Locked {
     epoch: i64,
     at: Timestamp,
     version: i64,
+    postponed: Postponed,
 }
 
 /// What was read of accounts that are not remembered.
@@ -94,8 +95,7 @@ struct Found {
     next_expiries: Vec<Row>,
 }
 
-/// Begins a transaction, locks the accounts, and loads their books. Those that are remembered as of the version that the
-/// lock finds are not read again.
+/// Begins a transaction, locks the accounts, and loads their books but for what is remembered as of the locked version.
 pub(super) async fn load(
     client: &Object,
     shared: &Shared,
@@ -126,10 +126,12 @@ pub(super) async fn load(
     begun?;
     let locked = locked?;
     check_clock(&locked, before, shared)?;
-    let locked = locked.iter().map(|row| decode_lock(row, before)).collect::<Result<Vec<_>, _>>()?;
+    let mut locked = locked.iter().map(|row| decode_lock(row, before)).collect::<Result<Vec<_>, _>>()?;
+    let postponed = locked.iter_mut().map(|row| (row.account, std::mem::take(&mut row.postponed)));
     let mut loaded = Loaded {
         batch: Batch::default(),
         expired: Vec::new(),
+        postponed: postponed.filter(|(_, postponed)| !postponed.is_empty()).collect(),
         times: locked.iter().map(|row| (row.account, row.at)).collect(),
         as_of: locked.iter().map(|row| (row.account, row.as_of(before))).collect(),
     };
@@ -143,7 +145,7 @@ pub(super) async fn load(
     load_keys(&mut loaded.batch, &keys?)?;
     load_reversed(&mut loaded.batch, &reversed?)?;
     loaded.load_reservations(shared, &named?, before)?;
-    load_balances(&mut loaded.batch, &guessed, &balances?)?;
+    loaded.load_balances(&guessed, &balances?)?;
     load_missing_credits(client, &mut loaded, requests).await?;
     load_missing_balances(client, shared, &mut loaded, requests).await?;
     Ok(loaded)
@@ -151,7 +153,14 @@ pub(super) async fn load(
 
 impl Locked {
     fn as_of(&self, before: Timestamp) -> AsOf {
-        AsOf { next_expiry: None, at: before, version: self.version, since_version: self.version - 1 }
+        AsOf {
+            next_expiry: None,
+            at: before,
+            version: self.version,
+            since_version: self.version - 1,
+            last_at: self.at,
+            postponed: None,
+        }
     }
 }
 
@@ -173,6 +182,28 @@ impl Loaded {
             }
         }
         unsure
+    }
+
+    /// Puts what was found, or what the account's row says instead; a wanted place of which neither says anything is zero.
+    fn load_balances(&mut self, wanted: &[(AccountId, Place)], found: &[Row]) -> Result<(), StorageError> {
+        for (account, place) in wanted {
+            if let Some(book) = self.batch.books.get_mut(account) {
+                book.load_balance(place.clone(), Balance::default());
+            }
+        }
+        for row in found {
+            let account = row.parsed("account_id", AccountId::parse)?;
+            if let Some(book) = self.batch.books.get_mut(&account) {
+                book.load_balance(rows::place_of(row)?, reading::decode_balance(row)?);
+            }
+        }
+        for (account, place) in wanted {
+            let postponed = self.postponed.get(account).and_then(|postponed| postponed.balance(place));
+            if let (Some(balance), Some(book)) = (postponed, self.batch.books.get_mut(account)) {
+                book.load_balance(place.clone(), balance);
+            }
+        }
+        Ok(())
     }
 
     fn load_accounts(&mut self, shared: &Shared, found: &Found, now: Timestamp) -> Result<(), StorageError> {
@@ -205,6 +236,7 @@ fn decode_lock(row: &Row, before: Timestamp) -> Result<Locked, StorageError> {
         epoch: row.integer("entitlement_epoch")?,
         at: row.time("last_at")?.max(before),
         version: row.integer("version")?,
+        postponed: Postponed::of_row(row)?,
     })
 }
 
@@ -234,7 +266,7 @@ fn remember(
     (remembered, guessed)
 }
 
-async fn query(
+pub(super) async fn query(
     client: &Object,
     statement: &tokio_postgres::Statement,
     values: &[&(dyn ToSql + Sync)],
@@ -254,18 +286,6 @@ async fn select_balances(client: &Object, places: &[(AccountId, Place)]) -> Resu
     let starts: Vec<i64> = places.iter().map(|(_, place)| place.start.micros()).collect();
     let statement = client.prepare_cached(SELECT_BALANCES).await?;
     query(client, &statement, &[&accounts, &scopes, &scope_ids, &meters, &kinds, &starts]).await
-}
-
-async fn select_keys(client: &Object, requests: &[&Request], now: Timestamp) -> Result<Vec<Row>, BatchError> {
-    let keyed = requests.iter().filter_map(|request| request.key.map(|key| (request.command.event.account, key)));
-    let (accounts, hashes): (Vec<String>, Vec<Vec<u8>>) =
-        keyed.map(|(account, key)| (account.to_string(), key.hash.to_vec())).unzip();
-    if accounts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let statement = client.prepare_cached(SELECT_KEYS).await?;
-    let bucket = key_bucket(now);
-    query(client, &statement, &[&accounts, &hashes, &(bucket - 2), &(bucket + 1)]).await
 }
 
 async fn select_named_reservations(
@@ -381,44 +401,11 @@ fn load_credits(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn load_keys(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
-    for row in found {
-        let account = row.parsed("account_id", AccountId::parse)?;
-        let hash =
-            row.bytes("key_hash")?.try_into().map_err(|_| StorageError::unexpected("a key hash is not 16 bytes"))?;
-        batch.keys.insert((account, hash), known_key(account, row.bytes("content_hash")?, row.text("event_id")?)?);
-    }
-    Ok(())
-}
-
 fn load_reversed(batch: &mut Batch, found: &[Row]) -> Result<(), StorageError> {
     for row in found {
         let account = row.parsed("account_id", AccountId::parse)?;
         let parse = |text: &str| EventId::from_own_text(account, text);
         batch.reversed.insert(row.parsed("id", parse)?, row.parsed("reversed_by", parse)?);
-    }
-    Ok(())
-}
-
-/// Puts what was found; a wanted place without a row is zero.
-fn load_balances(batch: &mut Batch, wanted: &[(AccountId, Place)], found: &[Row]) -> Result<(), StorageError> {
-    for (account, place) in wanted {
-        if let Some(book) = batch.books.get_mut(account) {
-            book.load_balance(place.clone(), Balance::default());
-        }
-    }
-    for row in found {
-        let account = row.parsed("account_id", AccountId::parse)?;
-        let place = rows::place(
-            row.text("scope")?,
-            row.text("scope_id")?,
-            row.text("meter")?,
-            row.text("window_kind")?,
-            row.integer("window_start")?,
-        )?;
-        if let Some(book) = batch.books.get_mut(&account) {
-            book.load_balance(place, reading::decode_balance(row)?);
-        }
     }
     Ok(())
 }
@@ -451,9 +438,10 @@ async fn load_missing_credits(
 async fn load_missing_balances(
     client: &Object,
     shared: &Shared,
-    Loaded { batch, expired, times, as_of }: &mut Loaded,
+    loaded: &mut Loaded,
     requests: &[&Request],
 ) -> Result<(), BatchError> {
+    let Loaded { batch, expired, times, as_of, .. } = loaded;
     let mut missing: BTreeSet<(AccountId, Place)> = BTreeSet::new();
     for request in requests.iter().copied().chain(&*expired) {
         let account = request.command.event.account;
@@ -469,7 +457,7 @@ async fn load_missing_balances(
     }
     let missing: Vec<(AccountId, Place)> = missing.into_iter().collect();
     let found = select_balances(client, &missing).await?;
-    Ok(load_balances(batch, &missing, &found)?)
+    Ok(loaded.load_balances(&missing, &found)?)
 }
 
 /// Events by id, for answers that repeat them.

@@ -1,19 +1,21 @@
 //! The second round trip of a batch on PostgreSQL: everything it changed, as sets, and the commit; and whether a commit
 //! whose answer was lost has happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use deadpool_postgres::Object;
-use domain::ids::EventId;
+use domain::ids::{AccountId, EventId};
 use domain::time::Timestamp;
 use futures_util::future::try_join_all;
 use tokio_postgres::types::ToSql;
 
-use super::batch::{Batch, BookWrites, EventRow, ReservationWrite, Writes};
+use super::batch::{Batch, BookWrites, EventRow, JobRow, KeyRow, ReservationWrite, Writes};
 use super::postgres::BatchError;
 use super::postgres_loading::{LOCK, select_events};
 use super::{Answer, LedgerError, Request, StoredEvent, key_bucket, rows, stored_event};
 use crate::StorageError;
+use crate::tx::decode_postgres;
+use crate::value::Row;
 
 const INSERT_EVENTS: &str = "INSERT INTO usage_events (account_id, id, action, at, occurred_at, flags, model, amounts, \
     postings, draws, details, reservation_id, reverses) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], \
@@ -25,10 +27,13 @@ const UPSERT_BALANCES: &str = "INSERT INTO balances (account_id, scope, scope_id
     $11::bigint[], $12::bigint[]) ON CONFLICT (account_id, scope, scope_id, meter, window_kind, window_start) \
     DO UPDATE SET used = excluded.used, reserved = excluded.reserved, credited = excluded.credited, \
     warned_percent = excluded.warned_percent, warned_limit = excluded.warned_limit, observed_at = excluded.observed_at";
+/// A sum that leaves the range of integers stays at its end: what was postponed must always be possible to write.
 const ADD_TO_DAYS: &str = "INSERT INTO usage_daily (account_id, day, meter, model, amount, events) \
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) \
-    ON CONFLICT (account_id, day, meter, model) DO UPDATE SET amount = usage_daily.amount + excluded.amount, \
-    events = usage_daily.events + excluded.events";
+    ON CONFLICT (account_id, day, meter, model) DO UPDATE SET events = usage_daily.events + excluded.events, \
+    amount = CAST(LEAST(GREATEST(CAST(usage_daily.amount AS NUMERIC) + excluded.amount, -9223372036854775808), \
+    9223372036854775807) AS BIGINT)";
+const CLEAR_POSTPONED: &str = "UPDATE ledger_accounts SET postponed = '' WHERE account_id = ANY($1::text[])";
 const INSERT_KEYS: &str = "INSERT INTO ledger_keys (account_id, bucket, key_hash, content_hash, event_id) \
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bytea[], $5::text[])";
 const INSERT_RESERVATIONS: &str = "INSERT INTO reservations (account_id, id, state, made_at, expires_at, on_expiry, \
@@ -48,22 +53,24 @@ const INSERT_JOBS: &str = "INSERT INTO jobs (id, kind, account_id, payload, stat
     SELECT id, kind, account_id, payload, 'ready', at, 0, at FROM unnest($1::text[], $2::text[], $3::text[], \
     $4::text[], $5::bigint[]) AS w (id, kind, account_id, payload, at)";
 
-const SELECT_EVENT_EXISTS: &str = "SELECT id FROM usage_events WHERE account_id = $1 AND id = $2";
+const SELECT_EVENTS_THERE: &str = "SELECT e.account_id, e.id FROM unnest($1::text[], $2::text[]) AS w (account_id, id) \
+    JOIN usage_events e ON e.account_id = w.account_id AND e.id = w.id";
 
 pub(crate) const STATEMENTS: &[&str] = &[
     INSERT_EVENTS,
     UPSERT_BALANCES,
     ADD_TO_DAYS,
+    CLEAR_POSTPONED,
     INSERT_KEYS,
     INSERT_RESERVATIONS,
     SETTLE_RESERVATIONS,
     UPSERT_CREDITS,
     MARK_REVERSED,
     INSERT_JOBS,
-    SELECT_EVENT_EXISTS,
+    SELECT_EVENTS_THERE,
 ];
 
-type Column = Box<dyn ToSql + Sync + Send>;
+pub(super) type Column = Box<dyn ToSql + Sync + Send>;
 
 /// A statement with its columns.
 struct Write(&'static str, Vec<Column>);
@@ -94,14 +101,18 @@ fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write> {
     if !changes.balances.is_empty() {
         collected.push(balances(changes));
     }
+    if !changes.written_accounts.is_empty() {
+        let accounts = column(&changes.written_accounts, AccountId::to_string);
+        collected.push(Write(CLEAR_POSTPONED, vec![accounts]));
+    }
     if !writes.events.is_empty() {
-        collected.push(events(&writes.events));
+        collected.push(Write(INSERT_EVENTS, event_columns(&writes.events)));
     }
     if !writes.daily.is_empty() {
         collected.push(days(writes));
     }
     if !writes.keys.is_empty() {
-        collected.push(keys(writes));
+        collected.push(Write(INSERT_KEYS, key_columns(&writes.keys)));
     }
     if !changes.reservations.is_empty() {
         collected.extend(reservations(&changes.reservations));
@@ -113,12 +124,12 @@ fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write> {
         collected.push(reversed(&writes.reversed));
     }
     if !writes.jobs.is_empty() {
-        collected.push(jobs(writes));
+        collected.push(Write(INSERT_JOBS, job_columns(&writes.jobs)));
     }
     collected
 }
 
-fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Column
+pub(super) fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Column
 where
     V: ToSql + Sync + Send + 'static,
 {
@@ -126,25 +137,22 @@ where
     Box::new(values)
 }
 
-fn events(rows: &[EventRow]) -> Write {
-    Write(
-        INSERT_EVENTS,
-        vec![
-            column(rows, |row| row.event.id.account.to_string()),
-            column(rows, |row| row.event.id.own_text()),
-            column(rows, |row| row.event.action.as_str()),
-            column(rows, |row| row.event.at.micros()),
-            column(rows, |row| row.event.occurred_at.micros()),
-            column(rows, |row| rows::flags(&row.event, row.over_limit)),
-            column(rows, |row| row.model.to_string()),
-            column(rows, |row| rows::encode_amounts(&row.event.amounts)),
-            column(rows, |row| rows::encode_postings(&row.event.postings)),
-            column(rows, |row| rows::encode_draws(&row.event.draws)),
-            column(rows, |row| row.details.to_string()),
-            column(rows, |row| row.event.reservation.map(|id| id.own_text())),
-            column(rows, |row| row.event.reverses.map(|id| id.own_text())),
-        ],
-    )
+pub(super) fn event_columns(rows: &[EventRow]) -> Vec<Column> {
+    vec![
+        column(rows, |row| row.event.id.account.to_string()),
+        column(rows, |row| row.event.id.own_text()),
+        column(rows, |row| row.event.action.as_str()),
+        column(rows, |row| row.event.at.micros()),
+        column(rows, |row| row.event.occurred_at.micros()),
+        column(rows, |row| rows::flags(&row.event, row.over_limit)),
+        column(rows, |row| row.model.to_string()),
+        column(rows, |row| rows::encode_amounts(&row.event.amounts)),
+        column(rows, |row| rows::encode_postings(&row.event.postings)),
+        column(rows, |row| rows::encode_draws(&row.event.draws)),
+        column(rows, |row| row.details.to_string()),
+        column(rows, |row| row.event.reservation.map(|id| id.own_text())),
+        column(rows, |row| row.event.reverses.map(|id| id.own_text())),
+    ]
 }
 
 fn balances(changes: &BookWrites) -> Write {
@@ -183,18 +191,14 @@ fn days(writes: &Writes) -> Write {
     )
 }
 
-fn keys(writes: &Writes) -> Write {
-    let rows = &writes.keys;
-    Write(
-        INSERT_KEYS,
-        vec![
-            column(rows, |row| row.account.to_string()),
-            column(rows, |row| key_bucket(row.event.made_at())),
-            column(rows, |row| row.key.hash.to_vec()),
-            column(rows, |row| row.key.content.to_vec()),
-            column(rows, |row| row.event.own_text()),
-        ],
-    )
+pub(super) fn key_columns(rows: &[KeyRow]) -> Vec<Column> {
+    vec![
+        column(rows, |row| row.account.to_string()),
+        column(rows, |row| key_bucket(row.event.made_at())),
+        column(rows, |row| row.key.hash.to_vec()),
+        column(rows, |row| row.key.content.to_vec()),
+        column(rows, |row| row.event.own_text()),
+    ]
 }
 
 fn reservations(changes: &[ReservationWrite]) -> Vec<Write> {
@@ -268,39 +272,42 @@ fn reversed(rows: &[(EventId, EventId)]) -> Write {
     )
 }
 
-fn jobs(writes: &Writes) -> Write {
-    let rows = &writes.jobs;
-    Write(
-        INSERT_JOBS,
-        vec![
-            column(rows, |row| row.id.to_string()),
-            column(rows, |row| row.kind),
-            column(rows, |row| row.account.to_string()),
-            column(rows, |row| row.payload.clone()),
-            column(rows, |row| row.at.micros()),
-        ],
-    )
+pub(super) fn job_columns(rows: &[JobRow]) -> Vec<Column> {
+    vec![
+        column(rows, |row| row.id.to_string()),
+        column(rows, |row| row.kind),
+        column(rows, |row| row.account.to_string()),
+        column(rows, |row| row.payload.clone()),
+        column(rows, |row| row.at.micros()),
+    ]
 }
 
-/// Waits for whoever holds these accounts, then says whether an event is there.
+/// Waits for whoever holds these accounts, then says which of the events are there.
 pub(super) async fn lock_and_find(
     client: &Object,
-    requests: &[&Request],
-    event: EventId,
-) -> Result<bool, StorageError> {
-    let names: BTreeSet<String> = requests.iter().map(|request| request.command.event.account.to_string()).collect();
-    let names: Vec<String> = names.into_iter().collect();
+    accounts: &BTreeSet<AccountId>,
+    events: &[EventId],
+) -> Result<HashSet<EventId>, StorageError> {
+    let names: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
+    let (owners, ids): (Vec<String>, Vec<String>) =
+        events.iter().map(|event| (event.account.to_string(), event.own_text())).unzip();
     client.batch_execute("BEGIN").await?;
     let look = async {
         let lock = client.prepare_cached(LOCK).await?;
         client.query(&lock, &[&names, &0i64]).await?;
-        let exists = client.prepare_cached(SELECT_EVENT_EXISTS).await?;
-        client.query(&exists, &[&event.account.to_string(), &event.own_text()]).await
+        let there = client.prepare_cached(SELECT_EVENTS_THERE).await?;
+        client.query(&there, &[&owners, &ids]).await
     };
     let found = look.await;
-    // Also after a failure, so that the pool gets back a connection without a transaction.
-    client.batch_execute("ROLLBACK").await?;
-    Ok(!found?.is_empty())
+    // The versions that this raises keep out what was sent before and has not begun. Also after a failure the pool gets
+    // back a connection without a transaction.
+    client.batch_execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    let there = decode_postgres(found?)?;
+    let id = |row: &Row| {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        row.parsed("id", |text| EventId::from_own_text(account, text))
+    };
+    there.iter().map(id).collect()
 }
 
 /// Adds to each replayed answer what its event was kept with: from the database, or from this very batch.

@@ -307,7 +307,10 @@ fn load_book<N: Fn(&Book) -> Vec<Place>>(
         places.extend(holds.into_iter().map(|hold| hold.place));
     }
     for place in places {
-        let waiting = if by == By::Writer { shared.unwritten.balance(account, &place) } else { None };
+        let waiting = match (by, &as_of.postponed) {
+            (By::Writer, _) => shared.unwritten.balance(account, &place),
+            (By::Reader, postponed) => postponed.as_ref().and_then(|postponed| postponed.balance(&place)),
+        };
         let balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
         book.load_balance(place, balance);
     }

@@ -170,12 +170,7 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
     bytes.integer(record.balances.len() as i64);
     for (key, balance) in &record.balances {
         bytes.balance_key(key);
-        bytes.integer(balance.used);
-        bytes.integer(balance.reserved);
-        bytes.integer(balance.credited);
-        bytes.0.push(balance.warned_percent);
-        bytes.integer(balance.warned_limit);
-        bytes.integer(balance.observed_at.micros());
+        bytes.balance(balance);
     }
     bytes.integer(record.days.len() as i64);
     for (key, (amount, events)) in &record.days {
@@ -205,15 +200,7 @@ fn read_record(bytes: &mut Reader<'_>) -> Option<Record> {
     };
     for _ in 0..bytes.integer()? {
         let key = bytes.balance_key()?;
-        let balance = Balance {
-            used: bytes.integer()?,
-            reserved: bytes.integer()?,
-            credited: bytes.integer()?,
-            warned_percent: bytes.byte()?,
-            warned_limit: bytes.integer()?,
-            observed_at: Timestamp::from_micros(bytes.integer()?),
-        };
-        record.balances.push((key, balance));
+        record.balances.push((key, bytes.balance()?));
     }
     for _ in 0..bytes.integer()? {
         let key = bytes.day_key()?;
@@ -222,11 +209,12 @@ fn read_record(bytes: &mut Reader<'_>) -> Option<Record> {
     Some(record)
 }
 
-struct Writer(Vec<u8>);
+/// Numbers, texts and what is made of them, one after the other.
+pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
     /// Seven bits a byte, the sign in the lowest: small numbers are short.
-    fn integer(&mut self, value: i64) {
+    pub fn integer(&mut self, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)) as u64;
         while rest >= 128 {
             self.0.push(rest as u8 | 128);
@@ -246,6 +234,10 @@ impl Writer {
 
     fn balance_key(&mut self, (account, place): &BalanceKey) {
         self.account(*account);
+        self.place(place);
+    }
+
+    pub fn place(&mut self, place: &Place) {
         self.text(place.scope.as_str());
         self.text(place.scope_id_text());
         self.text(place.meter.as_str());
@@ -253,9 +245,22 @@ impl Writer {
         self.integer(place.start.micros());
     }
 
+    pub fn balance(&mut self, balance: &Balance) {
+        self.integer(balance.used);
+        self.integer(balance.reserved);
+        self.integer(balance.credited);
+        self.0.push(balance.warned_percent);
+        self.integer(balance.warned_limit);
+        self.integer(balance.observed_at.micros());
+    }
+
     fn day_key(&mut self, (account, day, meter, model): &DayKey) {
         self.account(*account);
-        self.integer(*day);
+        self.day(*day, meter, model);
+    }
+
+    pub fn day(&mut self, day: i64, meter: &Name, model: &Name) {
+        self.integer(day);
         self.text(meter.as_str());
         self.text(model.as_str());
     }
@@ -270,7 +275,7 @@ impl Writer {
 }
 
 /// Every read is `None` at the end of the bytes, or for what cannot be.
-struct Reader<'b>(&'b [u8]);
+pub(super) struct Reader<'b>(pub &'b [u8]);
 
 impl<'b> Reader<'b> {
     fn take(&mut self, count: usize) -> Option<&'b [u8]> {
@@ -279,11 +284,11 @@ impl<'b> Reader<'b> {
         Some(taken)
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    pub fn byte(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
     }
 
-    fn integer(&mut self) -> Option<i64> {
+    pub fn integer(&mut self) -> Option<i64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -306,21 +311,40 @@ impl<'b> Reader<'b> {
     }
 
     fn balance_key(&mut self) -> Option<BalanceKey> {
-        let account = self.account()?;
+        Some((self.account()?, self.place()?))
+    }
+
+    pub fn place(&mut self) -> Option<Place> {
         let scope = LimitScope::parse(self.text()?)?;
         let scope_id = self.text()?;
-        let place = Place {
+        Some(Place {
             scope,
             scope_id: (!scope_id.is_empty()).then(|| Name::new(scope_id)),
             meter: Name::new(self.text()?),
             window: WindowKind::parse(self.text()?)?,
             start: Timestamp::from_micros(self.integer()?),
-        };
-        Some((account, place))
+        })
+    }
+
+    pub fn balance(&mut self) -> Option<Balance> {
+        Some(Balance {
+            used: self.integer()?,
+            reserved: self.integer()?,
+            credited: self.integer()?,
+            warned_percent: self.byte()?,
+            warned_limit: self.integer()?,
+            observed_at: Timestamp::from_micros(self.integer()?),
+        })
     }
 
     fn day_key(&mut self) -> Option<DayKey> {
-        Some((self.account()?, self.integer()?, Name::new(self.text()?), Name::new(self.text()?)))
+        let account = self.account()?;
+        let (day, meter, model) = self.day()?;
+        Some((account, day, meter, model))
+    }
+
+    pub fn day(&mut self) -> Option<(i64, Name, Name)> {
+        Some((self.integer()?, Name::new(self.text()?), Name::new(self.text()?)))
     }
 
     fn span<K>(&mut self, key: impl Fn(&mut Self) -> Option<K>) -> Option<Option<Span<K>>> {

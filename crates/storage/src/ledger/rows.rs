@@ -9,6 +9,7 @@ use domain::windows::WindowKind;
 use serde::{Deserialize, Serialize};
 
 use crate::StorageError;
+use crate::value::Row;
 
 /// Marks of an event, as bits of its `flags`.
 pub(crate) const LATE: i64 = 1;
@@ -75,6 +76,17 @@ pub(crate) fn place(
         window: WindowKind::parse(window).ok_or_else(|| unreadable("window", window))?,
         start: Timestamp::from_micros(start),
     })
+}
+
+/// A place from a row of `balances`.
+pub(crate) fn place_of(row: &Row) -> Result<domain::ledger::Place, StorageError> {
+    place(
+        row.text("scope")?,
+        row.text("scope_id")?,
+        row.text("meter")?,
+        row.text("window_kind")?,
+        row.integer("window_start")?,
+    )
 }
 
 pub(crate) fn encode_amounts(amounts: &[Amount]) -> String {

@@ -103,7 +103,7 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     shared.unwritten.committed(done);
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
-        let as_of = AsOf { next_expiry, at, version: 0, since_version: 0 };
+        let as_of = AsOf { next_expiry, at, version: 0, since_version: 0, last_at: at, postponed: None };
         shared.memory.publish(book, as_of, batch.accepted.contains(account));
     }
     shared.tell_of_jobs(&batch);

@@ -13,6 +13,7 @@ use crate::{StorageError, Tx};
 
 use super::memory::AsOf;
 use super::plan_book::{PlanBook, PlanVersion};
+use super::postponed::Postponed;
 use super::reading::decode_credit;
 
 pub(crate) const SELECT_TERMS: &str = "SELECT a.status, a.created_at, s.plan_version_id, s.source, s.anchor, \
@@ -24,6 +25,8 @@ const SELECT_ACCOUNT: &str = "SELECT a.status, a.created_at, s.plan_version_id, 
     s.plan_until, s.then_plan_version_id, o.content AS overrides, \
     (SELECT entitlement_epoch FROM ledger_accounts WHERE account_id = $1) AS entitlement_epoch, \
     (SELECT version FROM ledger_accounts WHERE account_id = $1) AS version, \
+    (SELECT last_at FROM ledger_accounts WHERE account_id = $1) AS last_at, \
+    (SELECT postponed FROM ledger_accounts WHERE account_id = $1) AS postponed, \
     (SELECT MIN(expires_at) FROM reservations WHERE account_id = $1 AND state = 'open') AS next_expiry, \
     CAST(CASE WHEN EXISTS (SELECT 1 FROM credits WHERE account_id = $1 AND remaining > 0) THEN 1 ELSE 0 END AS BIGINT) \
     AS has_credits \
@@ -51,7 +54,9 @@ pub(crate) fn load_book(
     }
     let version = row.integer_or_null("version")?.unwrap_or(0);
     let next_expiry = row.time_or_null("next_expiry")?;
-    Ok(Some((book, AsOf { next_expiry, at: now, version, since_version: version })))
+    let last_at = row.time_or_null("last_at")?.unwrap_or(Timestamp::EPOCH);
+    let postponed = Some(Postponed::of_row(&row)?).filter(|postponed| !postponed.is_empty()).map(Arc::new);
+    Ok(Some((book, AsOf { next_expiry, at: now, version, since_version: version, last_at, postponed })))
 }
 
 /// Builds terms from a row that has the columns of [`SELECT_TERMS`].

@@ -13,6 +13,7 @@ use domain::ledger::{Balance, Place, Posting};
 use domain::time::{MICROS_PER_MINUTE, Timestamp};
 use parking_lot::Mutex;
 
+use super::postponed::Postponed;
 use super::redo::{BalanceKey, Follower, lowest_balance};
 use super::rows;
 use crate::value::{Row, Value};
@@ -28,12 +29,14 @@ const NEW_EVENTS: &str = "SELECT account_id, id, postings, draws FROM usage_even
     WHERE id >= $3 AND account_id >= $1 AND account_id <= $2";
 const BALANCES: &str = "SELECT account_id, scope, scope_id, meter, window_kind, window_start, used, reserved, credited \
     FROM balances WHERE account_id >= $1 AND account_id <= $2";
+const POSTPONED: &str = "SELECT account_id, postponed FROM ledger_accounts \
+    WHERE account_id >= $1 AND account_id <= $2 AND LENGTH(postponed) > 0";
 const OPEN_HOLDS: &str = "SELECT account_id, holds FROM reservations \
     WHERE account_id >= $1 AND account_id <= $2 AND state = 'open'";
 const CREDITS: &str = "SELECT account_id, id, remaining FROM credits WHERE account_id >= $1 AND account_id <= $2";
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[ACCOUNTS, OLD_EVENTS, OLD_EVENTS_BY_ACCOUNT, NEW_EVENTS, BALANCES, OPEN_HOLDS, CREDITS];
+    &[ACCOUNTS, OLD_EVENTS, OLD_EVENTS_BY_ACCOUNT, NEW_EVENTS, BALANCES, POSTPONED, OPEN_HOLDS, CREDITS];
 
 /// No command is written so long after its id was made: it would have left the queue long before.
 const SETTLED_AFTER_MICROS: i64 = 5 * MICROS_PER_MINUTE;
@@ -273,7 +276,7 @@ fn missing(account: AccountId, fold: Fold) -> impl Iterator<Item = Difference> {
     places.chain(credits.map(move |(credit, folded)| Difference::Credit { account, credit, kept: 0, folded }))
 }
 
-/// The balances of some accounts: as their table has them, or as the redo log says that they stand since.
+/// The balances of some accounts: as their table has them, or as the redo log or their own rows say that they stand since.
 fn balances(
     tx: &mut Tx<'_>,
     (first, last): (AccountId, AccountId),
@@ -290,17 +293,17 @@ fn balances(
         let Balance { used, reserved, credited, .. } = *balance;
         balances.insert(key.clone(), Sums { used, reserved, credited });
     }
+    for row in tx.query(POSTPONED, &[first.into(), last.into()])? {
+        let account = row.parsed("account_id", AccountId::parse)?;
+        for (place, Balance { used, reserved, credited, .. }) in Postponed::of_row(&row)?.balances {
+            balances.insert((account, place), Sums { used, reserved, credited });
+        }
+    }
     Ok(balances)
 }
 
 fn decode_balance(row: &Row) -> Result<(BalanceKey, Sums), StorageError> {
-    let place = rows::place(
-        row.text("scope")?,
-        row.text("scope_id")?,
-        row.text("meter")?,
-        row.text("window_kind")?,
-        row.integer("window_start")?,
-    )?;
+    let place = rows::place_of(row)?;
     let kept =
         Sums { used: row.integer("used")?, reserved: row.integer("reserved")?, credited: row.integer("credited")? };
     Ok(((row.parsed("account_id", AccountId::parse)?, place), kept))

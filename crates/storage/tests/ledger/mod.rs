@@ -11,6 +11,7 @@ mod node;
 mod nodes;
 mod ownership;
 mod pressure;
+mod remembered;
 mod reservations;
 mod restarts;
 mod simulation;
