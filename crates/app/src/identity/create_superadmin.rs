@@ -4,6 +4,7 @@ use serde_json::json;
 use storage::Tx;
 use storage::records::users::{self, User, UserStatus};
 
+use super::passwords::PasswordCost;
 use super::register::Newcomer;
 use super::sessions::Device;
 use crate::accounts::fields;
@@ -14,14 +15,14 @@ use crate::{App, AppError};
 pub async fn create_superadmin(
     app: &App,
     (email, name): (&str, Option<&str>),
-    password: Option<&str>,
+    password: Option<(&str, PasswordCost)>,
 ) -> Result<User, AppError> {
     fields::email("email", email)?;
     name.map(fields::name).transpose()?;
     let hash = match password {
-        Some(password) => {
+        Some((password, cost)) => {
             app.settings.people.password.check("password", password, &[email])?;
-            Some(app.passwords.hash(&app.entropy, password).await?)
+            Some(app.passwords.hash_at(cost, &app.entropy, password).await?)
         }
         None => None,
     };

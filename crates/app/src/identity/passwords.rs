@@ -23,6 +23,12 @@ pub struct PasswordCost {
     pub passes: u32,
 }
 
+impl PasswordCost {
+    /// For a password that was made at random and is printed beside the server anyway: a dear hash would only cost memory
+    /// that a server which has just started has no other use for. It is hashed anew when it is first used.
+    pub const LIGHTEST: PasswordCost = PasswordCost { memory_kib: 8, passes: 1 };
+}
+
 /// Hashes and verifies. One a process.
 #[derive(Debug)]
 pub struct Passwords {
@@ -55,9 +61,14 @@ impl Passwords {
 
     /// In PHC form.
     pub async fn hash(&self, entropy: &Entropy, password: &str) -> Result<String, AppError> {
+        self.hash_at(self.cost, entropy, password).await
+    }
+
+    /// The same at another cost.
+    pub async fn hash_at(&self, cost: PasswordCost, entropy: &Entropy, password: &str) -> Result<String, AppError> {
         let mut salt = [0; SALT_BYTES];
         entropy.fill(&mut salt);
-        let (password, cost) = (password.to_owned(), self.cost);
+        let password = password.to_owned();
         self.in_turn(move || {
             let hash = hasher(cost).hash_password_with_salt(password.as_bytes(), &salt);
             hash.map(|hash| hash.to_string()).map_err(|error| StorageError::unexpected(error).into())

@@ -11,7 +11,7 @@ use storage::ledger::{Answer, StoredEvent};
 
 use super::pricing::KeptCost;
 use super::work::{Asked, Prepared};
-use super::{Counted, Work};
+use super::{Counted, Work, decisions};
 use crate::error::Denied;
 use crate::identity::scopes::USAGE_WRITE;
 use crate::{AccountRef, App, AppError, Caller, accounts};
@@ -105,7 +105,7 @@ pub(super) async fn submit(app: &App, terms: &Terms, prepared: Prepared) -> Resu
     let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
     match app.ledger.submit(request).await? {
         Answer::Judged(Outcome::Accepted(accepted)) => {
-            count(&accepted.event.amounts, "allowed");
+            accepted.event.amounts.iter().for_each(|amount| decisions::count("allowed", &amount.meter));
             Ok(counted(app, terms, &plans, (*accepted, cost)))
         }
         Answer::Judged(Outcome::Denied(denial)) => Err(denied(app, terms, &plans, &denial)),
@@ -165,8 +165,7 @@ pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: impl Iterator<I
 /// A denial with the plan that would fit.
 pub(crate) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial) -> AppError {
     if let Some(limit) = &denial.limit {
-        metrics::counter!("tollway_decisions_total", "outcome" => "denied", "meter" => limit.meter.to_string())
-            .increment(1);
+        decisions::count("denied", &limit.meter);
     }
     let suggested_plan = match denial.reason {
         DenialReason::QuotaExceeded => suggestion(
@@ -188,13 +187,6 @@ pub(crate) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial
         suggested_plan,
         at: app.now(),
     }))
-}
-
-fn count(amounts: &[domain::ledger::Amount], outcome: &'static str) {
-    for amount in amounts {
-        metrics::counter!("tollway_decisions_total", "outcome" => outcome, "meter" => amount.meter.to_string())
-            .increment(1);
-    }
 }
 
 fn kept_cost(stored: Option<&StoredEvent>) -> Option<domain::pricing::CallCost> {

@@ -9,6 +9,7 @@ pub mod analytics;
 pub mod check;
 pub mod consume;
 pub mod credits;
+mod decisions;
 pub mod levels;
 pub mod pricing;
 pub mod record;

@@ -177,7 +177,7 @@ impl Judged {
     pub async fn write(&self, client: &Object, shared: &Shared) -> Result<HashSet<AccountId>, MoveError> {
         let statement = client.prepare_cached(MOVE).await.map_err(|error| MoveError::Before(error.into()))?;
         let rows: Vec<_> = self.rows.iter().collect();
-        let mut columns: Vec<Column> = vec![
+        let mut columns: Vec<Column<'_>> = vec![
             column(&rows, |(account, _)| account.to_string()),
             column(&rows, |(_, row)| row.epoch),
             column(&rows, |(_, row)| row.version),

@@ -70,10 +70,10 @@ pub(crate) const STATEMENTS: &[&str] = &[
     SELECT_EVENTS_THERE,
 ];
 
-pub(super) type Column = Box<dyn ToSql + Sync + Send>;
+pub(super) type Column<'r> = Box<dyn ToSql + Sync + Send + 'r>;
 
 /// A statement with its columns.
-struct Write(&'static str, Vec<Column>);
+struct Write<'r>(&'static str, Vec<Column<'r>>);
 
 /// Sends every write and the commit at once, and waits for all of it.
 pub(super) async fn write_and_commit(client: &Object, writes: &Writes, changes: &BookWrites) -> Result<(), BatchError> {
@@ -96,7 +96,7 @@ pub(super) async fn write_and_commit(client: &Object, writes: &Writes, changes: 
     committed.map_err(|_| BatchError::CommitLost)
 }
 
-fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write> {
+fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write<'_>> {
     let mut collected = Vec::with_capacity(8);
     if !changes.balances.is_empty() {
         collected.push(balances(changes));
@@ -129,15 +129,16 @@ fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write> {
     collected
 }
 
-pub(super) fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Column
+/// A value of each row.
+pub(super) fn column<'r, 'v, T, V>(rows: &'r [T], value: impl Fn(&'r T) -> V) -> Column<'v>
 where
-    V: ToSql + Sync + Send + 'static,
+    V: ToSql + Sync + Send + 'v,
 {
     let values: Vec<V> = rows.iter().map(value).collect();
     Box::new(values)
 }
 
-pub(super) fn event_columns(rows: &[EventRow]) -> Vec<Column> {
+pub(super) fn event_columns(rows: &[EventRow]) -> Vec<Column<'_>> {
     vec![
         column(rows, |row| row.event.id.account.to_string()),
         column(rows, |row| row.event.id.own_text()),
@@ -145,25 +146,25 @@ pub(super) fn event_columns(rows: &[EventRow]) -> Vec<Column> {
         column(rows, |row| row.event.at.micros()),
         column(rows, |row| row.event.occurred_at.micros()),
         column(rows, |row| rows::flags(&row.event, row.over_limit)),
-        column(rows, |row| row.model.to_string()),
+        column(rows, |row| row.model.as_str()),
         column(rows, |row| rows::encode_amounts(&row.event.amounts)),
         column(rows, |row| rows::encode_postings(&row.event.postings)),
         column(rows, |row| rows::encode_draws(&row.event.draws)),
-        column(rows, |row| row.details.to_string()),
+        column(rows, |row| &*row.details),
         column(rows, |row| row.event.reservation.map(|id| id.own_text())),
         column(rows, |row| row.event.reverses.map(|id| id.own_text())),
     ]
 }
 
-fn balances(changes: &BookWrites) -> Write {
+fn balances(changes: &BookWrites) -> Write<'_> {
     let rows = &changes.balances;
     Write(
         UPSERT_BALANCES,
         vec![
             column(rows, |(account, _, _)| account.to_string()),
             column(rows, |(_, place, _)| place.scope.as_str()),
-            column(rows, |(_, place, _)| place.scope_id_text().to_owned()),
-            column(rows, |(_, place, _)| place.meter.to_string()),
+            column(rows, |(_, place, _)| place.scope_id_text()),
+            column(rows, |(_, place, _)| place.meter.as_str()),
             column(rows, |(_, place, _)| place.window.as_str()),
             column(rows, |(_, place, _)| place.start.micros()),
             column(rows, |(_, _, balance)| balance.used),
@@ -176,7 +177,7 @@ fn balances(changes: &BookWrites) -> Write {
     )
 }
 
-fn days(writes: &Writes) -> Write {
+fn days(writes: &Writes) -> Write<'_> {
     let rows: Vec<_> = writes.daily.iter().collect();
     Write(
         ADD_TO_DAYS,
@@ -191,17 +192,17 @@ fn days(writes: &Writes) -> Write {
     )
 }
 
-pub(super) fn key_columns(rows: &[KeyRow]) -> Vec<Column> {
+pub(super) fn key_columns(rows: &[KeyRow]) -> Vec<Column<'_>> {
     vec![
         column(rows, |row| row.account.to_string()),
         column(rows, |row| key_bucket(row.event.made_at())),
-        column(rows, |row| row.key.hash.to_vec()),
-        column(rows, |row| row.key.content.to_vec()),
+        column(rows, |row| row.key.hash.as_slice()),
+        column(rows, |row| row.key.content.as_slice()),
         column(rows, |row| row.event.own_text()),
     ]
 }
 
-fn reservations(changes: &[ReservationWrite]) -> Vec<Write> {
+fn reservations(changes: &[ReservationWrite]) -> Vec<Write<'_>> {
     let mut new = Vec::new();
     let mut settled = Vec::new();
     for change in changes {
@@ -245,7 +246,7 @@ fn reservations(changes: &[ReservationWrite]) -> Vec<Write> {
     writes
 }
 
-fn credits(changes: &BookWrites) -> Write {
+fn credits(changes: &BookWrites) -> Write<'_> {
     let rows = &changes.credits;
     Write(
         UPSERT_CREDITS,
@@ -261,7 +262,7 @@ fn credits(changes: &BookWrites) -> Write {
     )
 }
 
-fn reversed(rows: &[(EventId, EventId)]) -> Write {
+fn reversed(rows: &[(EventId, EventId)]) -> Write<'_> {
     Write(
         MARK_REVERSED,
         vec![
@@ -272,12 +273,12 @@ fn reversed(rows: &[(EventId, EventId)]) -> Write {
     )
 }
 
-pub(super) fn job_columns(rows: &[JobRow]) -> Vec<Column> {
+pub(super) fn job_columns(rows: &[JobRow]) -> Vec<Column<'_>> {
     vec![
         column(rows, |row| row.id.to_string()),
         column(rows, |row| row.kind),
         column(rows, |row| row.account.to_string()),
-        column(rows, |row| row.payload.clone()),
+        column(rows, |row| row.payload.as_str()),
         column(rows, |row| row.at.micros()),
     ]
 }
