@@ -108,7 +108,7 @@ impl Customer {
         if self.stripe.is_some() && self.random.chance(USES_PERCENT) {
             self.use_tokens(town).await;
         }
-        let act = self.random.below(if self.stripe.is_none() { 30 } else { 100 });
+        let act = self.random.below(if self.stripe.is_none() { 30 } else { 112 });
         match act {
             0..21 => self.buy_on_the_page(town).await,
             21..30 => self.buy_on_a_form(town).await,
@@ -122,6 +122,7 @@ impl Customer {
             68..72 => self.pay_what_is_owed(town).await,
             72..75 => self.refund(town).await,
             75..84 => self.change_at_stripe(town).await,
+            100.. => self.use_much_and_change(town).await,
             _ => self.use_tokens(town).await,
         }
     }
@@ -188,6 +189,17 @@ impl Customer {
         let changed = self.ask(town, "/change", json!({ "plan": plan, "interval": interval, "when": when })).await;
         if changed.status < 300 && when == "period_end" {
             self.chosen_for_later = Some(town.stand_in.stripe.now());
+        }
+    }
+
+    /// Between plans that charge usage past other limits, while a window goes on.
+    async fn use_much_and_change(&mut self, town: &Town<'_>) {
+        self.use_tokens(town).await;
+        self.use_tokens(town).await;
+        let plan = ["basic", "pro"][self.random.below(2)];
+        self.ask(town, "/change", json!({ "plan": plan, "interval": "monthly", "when": "now" })).await;
+        if self.random.chance(50) {
+            self.use_tokens(town).await;
         }
     }
 
@@ -274,9 +286,9 @@ impl Customer {
         assert!([200, 429].contains(&answer.status), "{}", answer.text);
         if answer.status == 200 {
             let (answer, at) = (answer.json(), town.stand_in.stripe.now());
-            let limits = answer["limits"].as_array().into_iter().flatten();
+            let mut limits = answer["limits"].as_array().into_iter().flatten();
             let is_own = |limit: &&Value| limit["meter"] == "tokens" && !limit["resets_at"].is_null();
-            let own = limits.filter(is_own).next();
+            let own = limits.find(is_own);
             self.used.push(Used {
                 at,
                 quantity,

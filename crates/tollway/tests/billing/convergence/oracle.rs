@@ -149,7 +149,9 @@ fn plan(prices: &Prices, seen: &AtStripe, customer: &Customer, subscription: &Va
     let was_set_since = customer.set_at_stripe.last().is_some_and(|(at, _)| Some(*at) >= customer.chosen_for_later);
     // A smaller plan was chosen for later: what held last, for now, holds till then.
     let kept = kept_until.is_some_and(|until| until > seen.now) && !was_set_since;
-    let kept = if kept { plan_before(prices, seen, (customer, subscription), seen.now + 1) } else { None };
+    let held = |counts: fn(&Value) -> bool| plan_billed(prices, seen, (customer, subscription), seen.now + 1, counts);
+    // While nothing is collected what is kept was asked for, and given up.
+    let kept = if kept { held(is_in_force).or_else(|| held(|invoice| invoice["status"] == "void")) } else { None };
     kept.or_else(|| named(prices, &item["price"]["id"]))
 }
 
@@ -158,19 +160,24 @@ fn named(prices: &Prices, price: &Value) -> Option<String> {
 }
 
 /// The plan that a subscription gave just before a moment: what was billed for it, or was set at Stripe since.
-pub fn plan_before(
+pub fn plan_before(prices: &Prices, seen: &AtStripe, of: (&Customer, &Value), moment: i64) -> Option<String> {
+    plan_billed(prices, seen, of, moment, is_in_force)
+}
+
+/// What was billed and is owed counts as well, but for a change that waits for its payment.
+fn is_in_force(invoice: &Value) -> bool {
+    invoice["status"] == "paid" || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
+}
+
+fn plan_billed(
     prices: &Prices,
     seen: &AtStripe,
     (customer, subscription): (&Customer, &Value),
     moment: i64,
+    counts: fn(&Value) -> bool,
 ) -> Option<String> {
     let of_it = |invoice: &&Value| invoice["parent"]["subscription_details"]["subscription"] == subscription["id"];
-    // What was billed and is owed counts as well, but for a change that waits for its payment.
-    let is_in_force = |invoice: &&Value| {
-        invoice["status"] == "paid"
-            || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
-    };
-    let billed = seen.invoices.iter().filter(of_it).filter(is_in_force);
+    let billed = seen.invoices.iter().filter(of_it).filter(|invoice| counts(invoice));
     let lines = billed.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten());
     let of_line = |line: &Value| {
         let (start, end) = (line["period"]["start"].as_i64()?, line["period"]["end"].as_i64()?);

@@ -79,7 +79,7 @@ fn bounds(prices: &Prices, seen: &AtStripe, customer: &Customer, (end, used): (i
         let was_told = one.limit == Some(INCLUDED);
         let paid = |at: i64| seen.subscriptions.iter().any(|running| gave_basic(prices, seen, customer, running, at));
         let around = [one.at - AT_ONCE_SECONDS, one.at, one.at + AT_ONCE_SECONDS].map(paid);
-        let is_sure = was_told && around.iter().all(|paid| *paid);
+        let is_sure = was_told && around.iter().all(|paid| *paid) && !is_of_former_cycle(seen, one.at, end);
         let is_possible = (was_told || around.contains(&true)) && !is_after_all(seen, one.at);
         sum.least += if is_sure && !was_changed_silently(customer, end) { past } else { 0 };
         sum.most += if is_possible { past } else { 0 };
@@ -95,6 +95,13 @@ fn gave_basic(prices: &Prices, seen: &AtStripe, customer: &Customer, subscriptio
     let runs = subscription["created"].as_i64().is_some_and(|created| created < at)
         && (subscription["ended_at"].is_null() || subscription["ended_at"].as_i64() > Some(at));
     runs && plan_before(prices, seen, (customer, subscription), at + 1).as_deref() == Some("basic")
+}
+
+/// A cycle had begun anew, and nobody here knew: what is counted in a window of the former one then is in none of its own.
+fn is_of_former_cycle(seen: &AtStripe, at: i64, end: i64) -> bool {
+    let anchors = seen.subscriptions.iter().filter_map(|one| one["billing_cycle_anchor"].as_i64());
+    let begun = anchors.filter(|anchor| *anchor <= at);
+    begun.max().is_none_or(|anchor| (end - anchor) % DAY != 0)
 }
 
 /// Everything that ran had ended.
