@@ -26,11 +26,10 @@ pub enum Flow {
 }
 
 /// Those of one lane are played on one server.
-pub const LANES: [&[Flow]; 5] = [
+pub const LANES: [&[Flow]; 4] = [
     &[Flow::Checkout, Flow::Form, Flow::Credits],
-    &[Flow::ChangeNow, Flow::CancelNow, Flow::Portal],
-    &[Flow::ChangeLater, Flow::CancelLater, Flow::Resume],
-    &[Flow::ChangePastLimit, Flow::ChangePastLimitByYear],
+    &[Flow::ChangeNow, Flow::ChangePastLimit, Flow::CancelNow, Flow::Portal],
+    &[Flow::ChangeLater, Flow::CancelLater, Flow::Resume, Flow::ChangePastLimitByYear],
     &[Flow::Overage, Flow::OwnInvoice, Flow::Webhook],
 ];
 
