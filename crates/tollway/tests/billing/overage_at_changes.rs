@@ -296,8 +296,7 @@ async fn what_was_charged_before_counts_toward_what_the_new_plan_allows() {
     .await;
 }
 
-/// By the year each is an invoice of its own: at the change, and when the month is over. The change costs 10/31 of nothing
-/// special: a hundred dollars more for what is left of the year.
+/// By the year each is an invoice of its own: 1.25 at the change, and 0.75 when the month is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_year_the_change_brings_an_invoice_of_its_own() {
     const OLD: (i64, &str) =
