@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0009_former_anchors"),
     migration!("0010_reconciliations"),
     migration!("0011_postponed"),
+    migration!("0012_terms_in_force"),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -1,147 +1,100 @@
-//! Charges usage past limits that allow it, once a window is over.
+//! Charges usage past limits that allow it, once a window is over or what prices it becomes another.
 //!
-//! The rule: for each limit with a charge, what was used in its window past the plan's amount and past credits, by the
-//! plan that was in force when the window ended, or when the subscription did; what was used after that end, which may be
-//! learned later, is not charged. It goes on the draft of the closing
-//! invoice where there is one, else on the next invoice; where the next invoice is a year away, or none comes any more, on
-//! an invoice of its own. What is still booked into a window after it was charged is charged as a further part.
+//! The rule: for each limit with a charge, what was used in its window past the plan's amount and past credits. Where the
+//! plan, or what was agreed beside it, became another within the window, each stretch is charged by what held in it
+//! ([`domain::billing::past_limits`]): what was past the old limit at the old price, what came then past the new limit at
+//! the new price, and no unit twice. What was used after a subscription's end, which may be learned later, is not charged.
+//! No more is charged in a window than what holds allows, whatever of it was charged before. The charge goes on
+//! the draft of the closing invoice where there is one, else on the next invoice; where the next invoice is a year away, or
+//! none comes any more, on an invoice of its own. What is still booked into a window after it was charged is charged as a
+//! further part.
 
-use domain::billing::{overage_line, units_to_report};
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::billing::{Stretch, overage_line, past_limits, units_to_report};
 use domain::catalog::{COST_METER, Interval, Limit, LimitScope, Past};
-use domain::entitlements::{Entitlements, Overrides};
-use domain::ids::{AccountId, PlanVersionId};
+use domain::ids::AccountId;
 use domain::ledger::Place;
 use domain::money::Currency;
 use domain::name::Name;
 use domain::quantity::Quantity;
 use domain::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp};
-use domain::windows::{Window, WindowKind};
+use domain::windows::Window;
+use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
+use storage::records::jobs::Job;
 use storage::records::overage_charges::{self, ChargeState, OverageCharge};
-use storage::records::subscription_history::{self, HistoryEntry};
-use storage::records::{accounts, invoices, stripe_prices, subscriptions};
-use storage::{StorageError, Tx};
+use storage::records::usage_splits::{self, UsageSplit};
+use storage::records::{accounts, terms_in_force};
 
 use super::bill_overage::bill_overage;
+use super::charged_windows::{ChargedWindow, Ends, OverStretch, charged_windows};
+use crate::jobs::kinds::{Done, JobFailure};
 use crate::metering::warn_of_usage::digits;
 use crate::{App, AppError};
 
-/// How far back windows are looked at: past what a server may have been away.
-const LOOK_BACK_DAYS: i64 = 70;
+/// The job that charges what was used past limits until a plan was changed here.
+pub(crate) const CHARGE_OVERAGE: &str = "charge_overage";
+
 /// Then it goes on whatever invoice comes next.
 const DRAFT_PATIENCE_DAYS: i64 = 2;
-/// A yearly period, which may have begun long before.
-const LONGEST_PERIOD_DAYS: i64 = 366;
 /// Stripe tells ends in whole seconds, by its own clock.
 const CLOCKS_DIFFER_SECONDS: i64 = 2;
 /// What settles a reservation is in the window that it was made in.
 const LONGEST_RESERVATION_DAYS: i64 = 2;
-/// Entries of an account's history that are looked at.
-const MOST_HISTORY: u32 = 200;
-/// Windows of one limit that are looked at, at most.
-const MOST_WINDOWS: usize = 80;
+/// While usage is counted, it is read again so often; then another time.
+const MOST_READS: u32 = 3;
 
-/// A limit's window that is over.
-struct Over {
-    limit: Limit,
-    /// Whose limit it is: what was in force at its end.
-    plan: PlanVersionId,
-    window: Window,
-    end: Timestamp,
-}
-
-/// The same, of a subscription.
-struct Ended {
-    subscription: BilledSubscription,
-    over: Over,
+/// A window that something is charged in.
+struct Due {
+    window: ChargedWindow,
+    /// For each of its stretches, in the meter's integer unit.
+    past: Vec<i64>,
+    /// What was found out for it.
+    found: Vec<UsageSplit>,
 }
 
 /// Books what is due and puts it on invoices. Doing it again charges nothing again.
 pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), AppError> {
-    let ended = ended_windows(app, account).await?;
-    if !ended.is_empty() {
-        let places = ended.iter().map(place).collect();
-        let balances = app.ledger.balances(account, places).await?.ok_or(AppError::AccountUnknown)?;
-        let mut due: Vec<(Ended, i64)> = Vec::new();
-        for (ended, balance) in ended.into_iter().zip(balances) {
-            let used = balance.used - balance.credited;
-            if past(&ended.over.limit, used) > 0 {
-                let after = if ended.is_cut() { used_after(app, account, &ended).await? } else { 0 };
-                due.push((ended, used - after));
-            }
+    let mut due = Vec::new();
+    let windows = windows_over(app, account).await?;
+    if !windows.is_empty() {
+        let used = used_in(app, account, &windows).await?;
+        for (window, used) in windows.into_iter().zip(used) {
+            due.extend(past_in(app, account, window, used).await?);
         }
-        due.retain(|(ended, used)| past(&ended.over.limit, *used) > 0);
-        if !due.is_empty() {
-            book(app, account, due).await?;
-        }
+    }
+    if !due.is_empty() {
+        book(app, account, due).await?;
     }
     bill_overage(app, account).await
 }
 
-impl Ended {
-    /// Its subscription ended before it did.
-    fn is_cut(&self) -> bool {
-        let Over { window, end, .. } = &self.over;
-        self.subscription.ended_at == Some(*end) && window.end.is_some_and(|of_window| *end < of_window)
-    }
+/// The job.
+pub(crate) async fn charge_overage_soon(app: &App, job: &Job) -> Result<Done, JobFailure> {
+    let account = job.account.ok_or_else(|| JobFailure::GiveUp("the job names no account".into()))?;
+    charge_overage(app, account).await?;
+    Ok(Done)
 }
 
-/// A window that was cut short, charged, and is over itself: nothing is added to it that counts, so that it is not to be
-/// looked through again.
-fn is_settled(tx: &mut Tx<'_>, account: AccountId, ended: &Ended, now: Timestamp) -> Result<bool, StorageError> {
-    let Over { limit, window, .. } = &ended.over;
-    let is_closed = ended.is_cut() && closed_for_good(ended) <= now;
-    Ok(is_closed && !overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?.is_empty())
-}
-
-fn closed_for_good(ended: &Ended) -> Timestamp {
-    ended.over.window.end.unwrap_or(ended.over.end).plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY)
-}
-
-/// What counts in the window and was used after the subscription's end: until that was learned, and in a day or a month
-/// of the calendar also then.
-async fn used_after(app: &App, account: AccountId, ended: &Ended) -> Result<i64, AppError> {
-    let until = closed_for_good(ended).min(app.now());
-    let since = ended.over.end.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND);
-    Ok(app.ledger.used_since(account, &place(ended), since, until).await?)
-}
-
-fn place(ended: &Ended) -> Place {
-    Place {
-        scope: LimitScope::Account,
-        scope_id: None,
-        meter: ended.over.limit.meter.clone(),
-        window: ended.over.window.kind,
-        start: ended.over.window.start,
-    }
-}
-
-/// What was used past the limit, in the meter's integer unit.
-fn past(limit: &Limit, used: i64) -> i64 {
-    limit.amount.map_or(0, |amount| used.saturating_sub(amount))
-}
-
-async fn ended_windows(app: &App, account: AccountId) -> Result<Vec<Ended>, AppError> {
+/// The windows that have stretches which are over.
+async fn windows_over(app: &App, account: AccountId) -> Result<Vec<ChargedWindow>, AppError> {
     let (plans, now) = (app.plans().await?, app.now());
-    let read = move |tx: &mut Tx<'_>| -> Result<Vec<Ended>, AppError> {
-        let overrides = subscriptions::overrides(tx, account)?.unwrap_or_default();
-        let mut found = Vec::new();
-        for billed in billed_subscriptions::by_account(tx, account)? {
-            let closed_at = billed.ended_at.unwrap_or(now).min(now);
-            if closed_at < now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY) {
-                continue;
-            }
-            let known = (paid_periods(tx, &billed, now)?, learned_changes(tx, &billed)?);
-            let in_force = |at: Timestamp| plan_at(&plans, &billed, &known, at);
-            for over in windows_of(&plans, &billed, (&overrides, &in_force), closed_at, now) {
-                let ended = Ended { subscription: billed.clone(), over };
-                if !waits_for_draft(&billed, ended.over.end, now) && !is_settled(tx, account, &ended, now)? {
-                    found.push(ended);
-                }
-            }
+    let read = move |tx: &mut Tx<'_>| -> Result<Vec<ChargedWindow>, AppError> {
+        let terms = terms_in_force::of_account(tx, account)?;
+        if terms.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        let billed = billed_subscriptions::by_account(tx, account)?;
+        let mut windows = charged_windows(&plans, &billed, &terms, now);
+        for window in &mut windows {
+            let waits = |stretch: &OverStretch| waits_for_draft(&stretch.subscription, stretch.to, now);
+            let ready = window.stretches.iter().position(waits).unwrap_or(window.stretches.len());
+            window.stretches.truncate(ready);
+        }
+        windows.retain(|window| !window.stretches.is_empty());
+        Ok(windows)
     };
     app.database.read("windows_to_charge", read).await
 }
@@ -153,220 +106,212 @@ fn waits_for_draft(billed: &BilledSubscription, end: Timestamp, now: Timestamp) 
     !billed.status.is_over() && billed.period_end <= end && now < patience
 }
 
-/// A stretch in which periods counted from one anchor.
-struct Cycle {
-    anchor: Timestamp,
-    start: Timestamp,
-    end: Timestamp,
-    /// Another one took its place, or the subscription ended: what was going on then is over.
-    was_cut: bool,
-    /// What begins with its end is the next one's.
-    is_followed: bool,
+/// What is used in each window until now, past what credits gave.
+async fn used_in(app: &App, account: AccountId, windows: &[ChargedWindow]) -> Result<Vec<i64>, AppError> {
+    let places = windows.iter().map(place).collect();
+    let balances = app.ledger.balances(account, places).await?.ok_or(AppError::AccountUnknown)?;
+    Ok(balances.into_iter().map(|balance| balance.used - balance.credited).collect())
 }
 
-/// The cycles of a subscription, as far back as is looked at.
-fn cycles(billed: &BilledSubscription, closed_at: Timestamp, now: Timestamp) -> Vec<Cycle> {
-    let oldest = billed.created_at.max(now.minus_micros(LOOK_BACK_DAYS * MICROS_PER_DAY));
-    let was_cut = billed.ended_at.is_some();
-    let (mut start, mut cycles) = (oldest, Vec::new());
-    for left in billed.former_anchors.iter().filter(|left| left.until > oldest && left.until <= closed_at) {
-        cycles.push(Cycle { anchor: left.anchor, start, end: left.until, was_cut: true, is_followed: true });
-        start = left.until;
+fn place(window: &ChargedWindow) -> Place {
+    Place {
+        scope: LimitScope::Account,
+        scope_id: None,
+        meter: window.meter.clone(),
+        window: window.window.kind,
+        start: window.window.start,
     }
-    cycles.push(Cycle { anchor: billed.anchor, start, end: closed_at, was_cut, is_followed: false });
-    cycles
 }
 
-/// The windows of a subscription's charged limits that are over, and those that a new cycle or its end has cut short.
-fn windows_of(
-    plans: &PlanBook,
-    billed: &BilledSubscription,
-    (overrides, in_force): (&Overrides, &dyn Fn(Timestamp) -> Option<PlanVersionId>),
-    closed_at: Timestamp,
-    now: Timestamp,
-) -> Vec<Over> {
-    let cycles = cycles(billed, closed_at, now);
-    let first = cycles.first().map_or(closed_at, |cycle| cycle.start);
-    let mut found = Vec::new();
-    for kind in [WindowKind::Period, WindowKind::Year] {
-        found.extend(cycles.iter().flat_map(|cycle| windows_in(kind, cycle, now)));
-    }
-    // A new cycle is none for the calendar.
-    let was_cut = billed.ended_at.is_some();
-    let whole = Cycle { anchor: billed.anchor, start: first, end: closed_at, was_cut, is_followed: false };
-    for kind in [WindowKind::Month, WindowKind::Day] {
-        found.extend(windows_in(kind, &whole, now));
-    }
-    let with_limits = found.into_iter().flat_map(|(window, end)| {
-        let version = in_force(end);
-        let limits = version.map(|version| (version, charged_limits(plans, version, overrides, window.kind)));
-        let limits = limits.into_iter().flat_map(|(version, limits)| limits.into_iter().map(move |one| (version, one)));
-        limits.map(move |(plan, limit)| Over { limit, plan, window, end })
-    });
-    with_limits.collect()
-}
-
-/// The windows of a kind in a cycle that are over, the last one first, each with its end.
-fn windows_in(kind: WindowKind, cycle: &Cycle, now: Timestamp) -> Vec<(Window, Timestamp)> {
-    let mut found = Vec::new();
-    let mut window = Window::containing(kind, cycle.anchor, cycle.end);
-    if window.start == cycle.end && cycle.is_followed {
-        window = Window::containing(kind, cycle.anchor, cycle.end.minus_micros(1));
-    }
-    for place in 0..MOST_WINDOWS {
-        if window.end.is_some_and(|end| end <= now.min(cycle.end)) || (place == 0 && cycle.was_cut) {
-            found.push((window, window.end.unwrap_or(cycle.end).min(cycle.end)));
+/// What is past the limits of a window with so much used. `None`: nothing is, or it cannot be told while it is being used.
+async fn past_in(app: &App, account: AccountId, window: ChargedWindow, mut used: i64) -> Result<Option<Due>, AppError> {
+    for _ in 0..MOST_READS {
+        if window.stretches.iter().all(|stretch| used <= amount(&stretch.limit)) {
+            return Ok(None);
         }
-        let before = window.start.minus_micros(1);
-        if before < cycle.start {
-            break;
+        let (splits, found) = used_until(app, account, &window, used).await?;
+        let now_used =
+            if found.is_empty() { used } else { used_in(app, account, std::slice::from_ref(&window)).await?[0] };
+        // What came while events were read may be in what was read, and not in what was used before.
+        if now_used == used {
+            let stretches: Vec<Stretch> = window.stretches.iter().map(|one| stretch(one, &splits, used)).collect();
+            let past = past_limits(&stretches);
+            let is_news = !found.is_empty() || past.iter().any(|past| *past > 0);
+            return Ok(is_news.then_some(Due { window, past, found }));
         }
-        window = Window::containing(kind, cycle.anchor, before);
+        used = now_used;
     }
-    found
+    tracing::debug!(%account, meter = %window.meter, "usage is split another time, when less is going on");
+    Ok(None)
 }
 
-/// A stretch of time that was billed, with the plan that was.
-struct PaidPeriod {
-    start: Timestamp,
-    end: Timestamp,
-    plan: Name,
+fn amount(limit: &Limit) -> i64 {
+    limit.amount.unwrap_or(i64::MAX)
 }
 
-/// What was billed for a subscription, the oldest first. A change that waits for its payment is none yet.
-fn paid_periods(tx: &mut Tx<'_>, billed: &BilledSubscription, now: Timestamp) -> Result<Vec<PaidPeriod>, AppError> {
-    let since = now.minus_micros((LOOK_BACK_DAYS + LONGEST_PERIOD_DAYS) * MICROS_PER_DAY);
-    let mut periods = Vec::new();
-    for invoice in invoices::of_subscription(tx, billed.account, &billed.id, since)? {
-        let is_change = invoice.reason.as_deref() == Some("subscription_update");
-        if !matches!(invoice.status.as_str(), "paid" | "open") || (invoice.status == "open" && is_change) {
-            continue;
-        }
-        for line in invoice.lines.iter().filter(|line| line.amount >= 0) {
-            let (Some(price), Some(start), Some(end)) = (&line.price, line.period_start, line.period_end) else {
-                continue;
-            };
-            if let Some((plan, _)) = stripe_prices::get(tx, price)? {
-                let (start, end) = (Timestamp::from_seconds(start), Timestamp::from_seconds(end));
-                periods.push(PaidPeriod { start, end, plan });
+fn stretch(one: &OverStretch, splits: &BTreeMap<Timestamp, i64>, used: i64) -> Stretch {
+    let at = |moment: Option<Timestamp>, otherwise: i64| {
+        moment.and_then(|moment| splits.get(&moment)).copied().unwrap_or(otherwise)
+    };
+    Stretch { limit: amount(&one.limit), used_before: at(begin(one), 0), used: at(end(one), used) }
+}
+
+/// What was used before this moment was used before the stretch. `None`: nothing was.
+fn begin(stretch: &OverStretch) -> Option<Timestamp> {
+    (!stretch.is_first).then_some(stretch.from)
+}
+
+/// What was used from this moment on was used after the stretch. `None`: nothing is.
+fn end(stretch: &OverStretch) -> Option<Timestamp> {
+    match stretch.ends {
+        Ends::Window | Ends::Open => None,
+        Ends::Subscription => Some(stretch.to.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND)),
+        Ends::Change => Some(stretch.to),
+    }
+}
+
+/// What was used until each moment that counts: as it was found before, or by the events since. The second is what was found
+/// now.
+async fn used_until(
+    app: &App,
+    account: AccountId,
+    window: &ChargedWindow,
+    used: i64,
+) -> Result<(BTreeMap<Timestamp, i64>, Vec<UsageSplit>), AppError> {
+    let moments: BTreeSet<Timestamp> =
+        window.stretches.iter().flat_map(|stretch| [begin(stretch), end(stretch)]).flatten().collect();
+    let (mut splits, mut found) = (BTreeMap::new(), Vec::new());
+    let (meter, key) = (window.meter.clone(), (window.window.kind, window.window.start));
+    let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> { Ok(usage_splits::of_window(tx, account, &meter, key)?) };
+    let known = app.database.read("usage_splits", read).await?;
+    for at in moments {
+        let now = app.now();
+        let known = known.iter().find(|split| split.at == at && is_final(&window.window, split, now));
+        let until_then = match known {
+            Some(split) => split.used,
+            None => {
+                let closed = closed_for_good(&window.window).unwrap_or(Timestamp::MAX);
+                // Another node's clock may be a little ahead.
+                let until = closed.min(now.plus_micros(MICROS_PER_DAY));
+                let since = app.ledger.used_since(account, &place(window), at, until).await?;
+                found.push(UsageSplit { at, used: used - since, read_at: now });
+                used - since
             }
-        }
+        };
+        splits.insert(at, until_then);
     }
-    Ok(periods)
+    Ok((splits, found))
 }
 
-/// When changes were learned, and which plan held from then on: also those that were made at Stripe and are billed later,
-/// or not at all.
-fn learned_changes(tx: &mut Tx<'_>, billed: &BilledSubscription) -> Result<Vec<(Timestamp, Name)>, AppError> {
-    let learned = subscription_history::page(tx, billed.account, None, MOST_HISTORY)?;
-    let is_change = |entry: &HistoryEntry| {
-        entry.subscription.as_ref() == Some(&billed.id)
-            && matches!(entry.kind.as_str(), "upgraded" | "downgraded" | "interval_changed")
-    };
-    let changes = learned.into_iter().filter(is_change);
-    Ok(changes.filter_map(|entry| Some((entry.at, entry.plan?))).collect())
+/// Whether nothing that was used before the moment is expected to have come since it was read. What comes late is looked for
+/// as long as a reservation may take, and again when the window is over.
+fn is_final(window: &Window, split: &UsageSplit, now: Timestamp) -> bool {
+    let settled = split.at.plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY);
+    let looks = [Some(settled), window.end, closed_for_good(window)];
+    settled <= now && looks.into_iter().flatten().all(|look| split.read_at >= look || now < look)
 }
 
-/// The plan that held just before a moment, in the version that the account has or had. What was billed says it, and what
-/// was changed since; not the plan of today, which may have been chosen long after.
-fn plan_at(
-    plans: &PlanBook,
-    billed: &BilledSubscription,
-    (paid, learned): &(Vec<PaidPeriod>, Vec<(Timestamp, Name)>),
-    at: Timestamp,
-) -> Option<PlanVersionId> {
-    let covers = |period: &&PaidPeriod| period.start < at && at <= period.end;
-    // A change within a period is billed by a line that begins with it.
-    let period = paid.iter().filter(covers).max_by_key(|period| period.start)?;
-    let since = learned.iter().filter(|(learned, _)| period.start < *learned && *learned < at);
-    let plan = since.max_by_key(|(learned, _)| *learned).map_or(&period.plan, |(_, plan)| plan);
-    let own = [billed.plan_version, billed.kept.map(|(kept, _)| kept)].into_iter().flatten();
-    let of_plan = |id: &PlanVersionId| plans.versions.get(id).is_some_and(|version| version.plan.key == *plan);
-    own.into_iter().find(of_plan).or_else(|| plans.current.get(plan).map(|version| version.id))
+fn closed_for_good(window: &Window) -> Option<Timestamp> {
+    window.end.map(|end| end.plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY))
 }
 
-fn charged_limits(plans: &PlanBook, version: PlanVersionId, overrides: &Overrides, kind: WindowKind) -> Vec<Limit> {
-    let Some(version) = plans.versions.get(&version) else { return Vec::new() };
-    let limits = Entitlements::new(&version.plan, overrides).limits;
-    let is_charged = |limit: &Limit| {
-        limit.per == kind && limit.each == LimitScope::Account && matches!(limit.past, Past::Charge { .. })
-    };
-    limits.into_iter().filter(is_charged).collect()
-}
-
-async fn book(app: &App, account: AccountId, due: Vec<(Ended, i64)>) -> Result<(), AppError> {
+async fn book(app: &App, account: AccountId, due: Vec<Due>) -> Result<(), AppError> {
     let (plans, now) = (app.plans().await?, app.now());
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
-        for (ended, used) in &due {
-            book_one(tx, &plans, account, (ended, *used), now)?;
+        for Due { window, past, found } in &due {
+            let key = (window.window.kind, window.window.start);
+            for split in found {
+                usage_splits::put(tx, account, &window.meter, key, *split)?;
+            }
+            book_window(tx, &plans, account, (window, past), now)?;
         }
         Ok(())
     };
     app.database.write("book_overage", write).await
 }
 
-fn book_one(
+/// What was booked before, in whatever parts, is what came first.
+fn book_window(
     tx: &mut Tx<'_>,
     plans: &PlanBook,
     account: AccountId,
-    (ended, used): (&Ended, i64),
+    (window, past): (&ChargedWindow, &[i64]),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let Ended { subscription, over: Over { limit, window, end, .. } } = ended;
-    let Past::Charge { each, .. } = limit.past else { return Ok(()) };
-    let Some(price) = limit.past.charge_in(&subscription.currency, &plans.catalog.currency) else {
+    let key = (window.window.kind, window.window.start);
+    let mut booked = overage_charges::of_window(tx, account, &window.meter, key)?;
+    let mut before = 0_i64;
+    for (stretch, past) in window.stretches.iter().zip(past) {
+        let of_it = booked.iter().map(|charge| charge.quantity).sum::<i64>().saturating_sub(before).clamp(0, *past);
+        before = before.saturating_add(*past);
+        if let Some(charge) = charge(plans, account, (window, stretch), (of_it, *past), &booked) {
+            let charge = OverageCharge { created_at: now, ..charge };
+            overage_charges::insert(tx, &charge)?;
+            booked.push(charge);
+        }
+    }
+    Ok(())
+}
+
+/// What is to be charged of a stretch of which `of_it` was booked before, in a window of which this is booked.
+fn charge(
+    plans: &PlanBook,
+    account: AccountId,
+    (window, stretch): (&ChargedWindow, &OverStretch),
+    (of_it, past): (i64, i64),
+    booked: &[OverageCharge],
+) -> Option<OverageCharge> {
+    let OverStretch { subscription, limit, to, .. } = stretch;
+    let Past::Charge { each, .. } = limit.past else { return None };
+    let price = limit.past.charge_in(&subscription.currency, &plans.catalog.currency);
+    if price.is_none() && past > of_it {
         // A catalog that is checked has a price in every currency; what was agreed for one account may have none.
         tracing::warn!(%account, meter = %limit.meter, "usage past a limit has no price in the account's currency");
-        return Ok(());
-    };
-    let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
-    let terms = (price.charge_nano, each);
-    let stripe_meter = stripe_meter(plans, ended).cloned();
-    let past = match &stripe_meter {
-        // A meter at Stripe counts whole units.
-        Some(_) => units_to_report(past(limit, used), terms, price.up_to_minor, decimals) * Quantity::ONE.millionths(),
-        None => past(limit, used),
-    };
-    let Some(whole) = overage_line(past, terms, price.up_to_minor, decimals) else {
-        return Ok(());
-    };
-    let before = overage_charges::of_window(tx, account, &limit.meter, (window.kind, window.start))?;
-    let charged: i64 = before.iter().map(|charge| charge.amount).sum();
-    let counted: i64 = before.iter().map(|charge| charge.quantity).sum();
-    if whole.amount <= charged {
-        return Ok(());
     }
-    let quantity = whole.quantity - counted;
-    let charge = OverageCharge {
+    let (price, terms) = (price?, (price?.charge_nano, each));
+    let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
+    let charged = booked.iter().map(|charge| charge.amount).sum::<i64>();
+    let left = price.up_to_minor.map(|most| most.saturating_sub(charged).max(0));
+    let stripe_meter = stripe_meter(plans, stretch).cloned();
+    let quantity = match &stripe_meter {
+        // A meter at Stripe counts whole units.
+        Some(_) => units_to_report(past - of_it, terms, left, decimals) * Quantity::ONE.millionths(),
+        None => past - of_it,
+    };
+    let costs = |quantity: i64| overage_line(quantity, terms, None, decimals).map_or(0, |line| line.amount);
+    let amount = (costs(of_it + quantity) - costs(of_it)).min(left.unwrap_or(i64::MAX));
+    let start = if stretch.is_first { window.window.start } else { stretch.from };
+    (amount > 0).then(|| OverageCharge {
         account,
         subscription: subscription.id.clone(),
         meter: limit.meter.clone(),
-        window: window.kind,
-        window_start: window.start,
-        part: before.len() as i64 + 1,
-        window_end: *end,
+        window: window.window.kind,
+        window_start: window.window.start,
+        part: booked.len() as i64 + 1,
+        window_end: *to,
         quantity,
-        amount: whole.amount - charged,
+        amount,
         currency: subscription.currency.clone(),
-        description: description(limit, (quantity, terms), &subscription.currency, (window.start, *end)),
+        description: description(limit, (quantity, terms), &subscription.currency, (start, *to)),
         state: ChargeState::Waiting,
         stripe_id: None,
         stripe_meter,
-        created_at: now,
-    };
-    Ok(overage_charges::insert(tx, &charge)?)
+        created_at: Timestamp::EPOCH,
+    })
 }
 
-/// The meter at Stripe that a window's usage is reported to: where the plan says so and the subscription, which is billed
-/// by the month and goes on, has its price. What is used in a trial Stripe would not bill.
-fn stripe_meter<'e>(plans: &PlanBook, ended: &'e Ended) -> Option<&'e Name> {
-    let Ended { subscription, over: Over { limit, plan, end, .. } } = ended;
+/// The meter at Stripe that a stretch's usage is reported to: where the plan says so and the subscription, which is billed
+/// by the month and goes on, has its price. What is used in a trial Stripe would not bill, and what was used before
+/// a change it would bill at the price after it.
+fn stripe_meter<'e>(plans: &PlanBook, stretch: &'e OverStretch) -> Option<&'e Name> {
+    let OverStretch { subscription, limit, plan, to, ends, .. } = stretch;
     let Past::Charge { stripe_meter: Some(event), .. } = &limit.past else { return None };
     let plan = &plans.versions.get(plan)?.plan.key;
     let is_counted = subscription.metered.iter().any(|item| item.event == *event && item.plan == *plan);
-    let is_trial = subscription.trial_end.is_some_and(|trial_end| *end <= trial_end);
-    (is_counted && !is_trial && is_billed_soon(subscription)).then_some(event)
+    let is_trial = subscription.trial_end.is_some_and(|trial_end| *to <= trial_end);
+    let goes_on = *ends == Ends::Window && is_billed_soon(subscription);
+    (is_counted && !is_trial && goes_on).then_some(event)
 }
 
 /// `150,000 llm_tokens past 2,000,000, at 0.5 USD for each 100,000 (1 May 2026, 00:00 UTC to 1 June 2026, 00:00 UTC)`.

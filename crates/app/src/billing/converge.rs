@@ -24,9 +24,11 @@ use super::buy_credits::give_paid_credits;
 use super::cancel::CANCEL_BILLING;
 use super::charge_overage::charge_overage;
 use super::end_double::{END_DOUBLE, Unwanted, unwanted};
+use super::plan_of_price::find;
 use super::read_stripe::{AtStripe, Depth, read_stripe};
-use super::settle::{facts, settle};
+use super::settle::{facts, settle_learned};
 use super::tell::{Happened, Teller};
+use super::when_changed::{Step, steps};
 use crate::webhooks::{Emitted, Event};
 use crate::{App, AppError};
 
@@ -70,12 +72,12 @@ fn apply(
     let teller = Teller::new(app, plans, account, seen.read);
     let id = teller.account.id;
     let before = billed_subscriptions::by_account(tx, id)?;
-    if billing_customers::by_account(tx, id)?.is_none_or(|known| known.applied >= seen.read) {
+    let Some(known) = billing_customers::by_account(tx, id)?.filter(|known| known.applied < seen.read) else {
         // Something that was read later is written already.
         return Ok(Converged::default());
-    }
+    };
     let drift = apply_subscriptions(tx, &teller, seen, &before)?;
-    billing_customers::note_applied(tx, id, seen.read, drift.as_deref(), now)?;
+    billing_customers::note_applied(tx, id, seen.read, drift.as_deref(), (seen.began_at, now))?;
     for invoice in &seen.invoices {
         let waits = |payment: &PaymentIntent| matches!(payment.status.as_str(), "processing" | "requires_action");
         let is_of = |of: &Option<String>| of.as_ref() == Some(&invoice.id);
@@ -94,11 +96,30 @@ fn apply(
     }
     let after = billed_subscriptions::by_account(tx, id)?;
     end_unwanted(tx, &teller, &after)?;
-    settle(tx, plans, id, &Emitted::new(app, Event::SubscriptionChanged), now)?;
+    for price in &seen.left_prices {
+        find(tx, plans, price)?;
+    }
+    let steps = steps_since(tx, &teller, seen, (&before, &after), known.read_at)?;
+    settle_learned(tx, plans, id, (&Emitted::new(app, Event::SubscriptionChanged), &steps), now)?;
     for event in &seen.events {
         stripe_events::settle(tx, &event.id, EventState::Applied, now)?;
     }
     Ok(Converged { repaired: differences(&before, &after), drift })
+}
+
+/// The plans that the subscription which stands for the account came to since it was read the last time.
+fn steps_since(
+    tx: &mut Tx<'_>,
+    teller: &Teller,
+    seen: &AtStripe,
+    (before, after): (&[BilledSubscription], &[BilledSubscription]),
+    known: Timestamp,
+) -> Result<Vec<Step>, StorageError> {
+    let all: Vec<_> = after.iter().map(|billed| facts(&teller.plans, billed)).collect();
+    let Some(current) = domain::billing::current(&all) else { return Ok(Vec::new()) };
+    let [former, billed] = [before, after].map(|these| these.iter().find(|billed| billed.id == current.id));
+    let Some((former, billed)) = former.zip(billed) else { return Ok(Vec::new()) };
+    steps(tx, &teller.plans, (former, billed), &seen.events, (known, teller.now))
 }
 
 fn apply_subscriptions(

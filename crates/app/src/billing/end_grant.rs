@@ -4,6 +4,7 @@ use storage::Tx;
 use storage::records::subscriptions;
 
 use super::SubscriptionView;
+use super::note_terms::charge_soon;
 use super::settle::settle;
 use super::subscription::view;
 use crate::identity::scopes::BILLING_WRITE;
@@ -16,10 +17,12 @@ pub async fn end_grant(app: &App, caller: &Caller, account: &AccountRef) -> Resu
     caller.must_operate()?;
     let account = caller.account(app, account, BILLING_WRITE).await?;
     let plans = app.plans().await?;
-    let (now, told) = (app.now(), Emitted::new(app, Event::SubscriptionChanged));
+    let (now, told, writer) = (app.now(), Emitted::new(app, Event::SubscriptionChanged), app.clone());
     let write = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> {
         subscriptions::set_grant(tx, account, None, now)?;
-        settle(tx, &plans, account, &told, now)?;
+        if settle(tx, &plans, account, &told, now)? {
+            charge_soon(tx, &writer, account, now)?;
+        }
         view(tx, &plans, account, now)
     };
     app.database.write("end_grant", write).await

@@ -8,6 +8,7 @@ use storage::records::accounts;
 use storage::records::subscriptions::{self, GrantedPlan};
 
 use super::SubscriptionView;
+use super::note_terms::charge_soon;
 use super::settle::settle;
 use super::subscription::view;
 use crate::identity::scopes::BILLING_WRITE;
@@ -32,11 +33,13 @@ pub async fn grant_plan(
     let plans = app.plans().await?;
     let version = find_plan(&plans, plan)?.id;
     let account = caller.account(app, account, BILLING_WRITE).await?;
-    let told = Emitted::new(app, Event::SubscriptionChanged);
+    let (told, writer) = (Emitted::new(app, Event::SubscriptionChanged), app.clone());
     let write = move |tx: &mut Tx<'_>| -> Result<SubscriptionView, AppError> {
         accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
         subscriptions::set_grant(tx, account, Some(GrantedPlan { version, until }), now)?;
-        settle(tx, &plans, account, &told, now)?;
+        if settle(tx, &plans, account, &told, now)? {
+            charge_soon(tx, &writer, account, now)?;
+        }
         view(tx, &plans, account, now)
     };
     app.database.write("grant_plan", write).await

@@ -10,6 +10,7 @@ use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::{accounts, subscriptions};
 
+use super::note_terms::{charge_soon, note_overrides};
 use crate::identity::scopes::{ACCOUNTS_READ, BILLING_WRITE};
 use crate::{AccountRef, App, AppError, Caller};
 
@@ -36,13 +37,16 @@ pub async fn put_overrides(
     let plans = app.plans().await?;
     check(&plans, &overrides)?;
     let account = caller.account(app, account, BILLING_WRITE).await?;
-    let now = app.now();
+    let (now, writer) = (app.now(), app.clone());
     let write = move |tx: &mut Tx<'_>| -> Result<Overrides, AppError> {
         accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
         if overrides == Overrides::default() {
             subscriptions::delete_overrides(tx, account)?;
         } else {
             subscriptions::put_overrides(tx, account, &overrides, now)?;
+        }
+        if note_overrides(tx, account, &overrides, now)? {
+            charge_soon(tx, &writer, account, now)?;
         }
         Ok(overrides.clone())
     };

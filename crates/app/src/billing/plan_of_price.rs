@@ -39,7 +39,8 @@ pub(super) fn plan_of_price(
     Ok(Sold { plan: version.map(|version| version.id), interval })
 }
 
-fn find(tx: &mut Tx<'_>, plans: &PlanBook, price: &Price) -> Result<Option<(Name, Interval)>, StorageError> {
+/// The plan and interval that a price sells, which is remembered. `Ok(None)`: it is none of the catalog's.
+pub(super) fn find(tx: &mut Tx<'_>, plans: &PlanBook, price: &Price) -> Result<Option<(Name, Interval)>, StorageError> {
     if let Some(known) = stripe_prices::get(tx, &price.id)? {
         return Ok(Some(known));
     }

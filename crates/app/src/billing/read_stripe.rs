@@ -1,12 +1,14 @@
 //! Reads at Stripe everything that says how one account stands. Nothing is written here.
 
+use std::collections::BTreeSet;
+
 use domain::ids::AccountId;
 use domain::time::{MICROS_PER_DAY, Timestamp};
-use providers::stripe::{Invoice, PaymentIntent, Stripe, StripeError, Subscription};
+use providers::stripe::{Invoice, InvoiceLine, PaymentIntent, Price, Stripe, StripeError, Subscription};
 use storage::Tx;
 use storage::records::billing_customers::{self, BillingCustomer};
 use storage::records::stripe_events::{self, StripeEvent};
-use storage::records::{invoices, payments};
+use storage::records::{invoices, payments, stripe_prices};
 
 use crate::{App, AppError};
 
@@ -26,11 +28,15 @@ pub(crate) enum Depth {
 pub(super) struct AtStripe {
     /// The number of this read; see [`billing_customers::begin_read`].
     pub read: i64,
+    /// When reading began.
+    pub began_at: Timestamp,
     pub customer: String,
     /// The customer was deleted, and with it everything that ran.
     pub deleted: bool,
     pub subscriptions: Vec<Subscription>,
     pub invoices: Vec<Invoice>,
+    /// What was billed ahead since the last reading and nothing is paid for any more, where it was never seen before.
+    pub left_prices: Vec<Price>,
     /// With Stripe's id of the invoice that each is for.
     pub payments: Vec<(Option<String>, PaymentIntent)>,
     /// The events that had come when reading began. What they tell of is in what was read.
@@ -40,6 +46,8 @@ pub(super) struct AtStripe {
 /// What is known before anything is read.
 struct Known {
     read: i64,
+    /// When the last reading began whose result is written.
+    read_at: Timestamp,
     customer: String,
     events: Vec<StripeEvent>,
     unsettled_invoices: Vec<String>,
@@ -52,6 +60,7 @@ pub(super) async fn read_stripe(
     account: AccountId,
     depth: Depth,
 ) -> Result<Option<AtStripe>, AppError> {
+    let began_at = app.now();
     let Some(known) = begin(app, account).await? else { return Ok(None) };
     let customer = stripe.get_customer(&known.customer).await?;
     let subscriptions = match stripe.subscriptions_of(&known.customer).await {
@@ -78,20 +87,58 @@ pub(super) async fn read_stripe(
     }
     invoices.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
     let payments = read_payments(app, stripe, &invoices, &known.events, depth).await?;
+    let left_prices = read_left_prices(app, stripe, &subscriptions, &invoices, known.read_at).await?;
     let Known { read, customer: id, events, .. } = known;
-    Ok(Some(AtStripe { read, customer: id, deleted: customer.deleted, subscriptions, invoices, payments, events }))
+    let deleted = customer.deleted;
+    Ok(Some(AtStripe { read, began_at, customer: id, deleted, subscriptions, invoices, left_prices, payments, events }))
+}
+
+/// A plan that was come to and left again before anything was heard of it.
+async fn read_left_prices(
+    app: &App,
+    stripe: &Stripe,
+    subscriptions: &[Subscription],
+    invoices: &[Invoice],
+    since: Timestamp,
+) -> Result<Vec<Price>, AppError> {
+    let lines = invoices.iter().flat_map(|invoice| &invoice.lines);
+    let is_new = |line: &&InvoiceLine| line.amount >= 0 && line.period_start.is_some_and(|start| start > since);
+    let mut ids: BTreeSet<String> = lines.filter(is_new).filter_map(|line| line.price.clone()).collect();
+    for item in subscriptions.iter().flat_map(|subscription| &subscription.items) {
+        ids.remove(&item.price.id);
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = move |tx: &mut Tx<'_>| -> Result<Vec<String>, AppError> {
+        let mut unknown = Vec::new();
+        for id in &ids {
+            if stripe_prices::get(tx, id)?.is_none() {
+                unknown.push(id.clone());
+            }
+        }
+        Ok(unknown)
+    };
+    let mut prices = Vec::new();
+    for id in app.database.read("unknown_prices", read).await? {
+        match stripe.get_price(&id).await {
+            Ok(price) => prices.push(price),
+            Err(StripeError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(prices)
 }
 
 async fn begin(app: &App, account: AccountId) -> Result<Option<Known>, AppError> {
     let write = move |tx: &mut Tx<'_>| -> Result<Option<Known>, AppError> {
-        let Some(BillingCustomer { customer: Some(customer), .. }) = billing_customers::by_account(tx, account)? else {
-            return Ok(None);
-        };
+        let Some(row) = billing_customers::by_account(tx, account)? else { return Ok(None) };
+        let BillingCustomer { customer: Some(customer), read_at, .. } = row else { return Ok(None) };
         let Some(read) = billing_customers::begin_read(tx, account)? else { return Ok(None) };
         let events = stripe_events::waiting_of(tx, &customer)?;
         let unsettled = invoices::unsettled(tx, account)?;
         let unsettled_invoices = unsettled.into_iter().map(|invoice| invoice.stripe_id).collect();
-        Ok(Some(Known { read, customer, events, unsettled_invoices }))
+        Ok(Some(Known { read, read_at, customer, events, unsettled_invoices }))
     };
     app.database.write("begin_reading_stripe", write).await
 }

@@ -1,14 +1,18 @@
 //! Writes down what follows from what is paid and what was given: which plan an account is on, and until when.
 
-use domain::billing::{self, Billed, Grant, Kept};
+use domain::billing::{self, Billed, Grant, Kept, Source, Standing};
 use domain::ids::{AccountId, PlanVersionId};
 use domain::time::Timestamp;
 use serde_json::json;
 use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
+use storage::records::subscriptions::Subscription;
+use storage::records::terms_in_force::{self, Terms};
 use storage::records::{accounts, subscriptions};
 
+use super::note_terms::{charge_soon, note_plan};
+use super::when_changed::Step;
 use crate::webhooks::{Emitted, emit};
 use crate::{App, AppError};
 
@@ -23,10 +27,21 @@ pub(crate) fn settle(
     told: &Emitted,
     now: Timestamp,
 ) -> Result<bool, AppError> {
+    settle_learned(tx, plans, account, (told, &[]), now)
+}
+
+/// As [`settle`], where it was learned of plans that were come to one after the other, and of when.
+pub(super) fn settle_learned(
+    tx: &mut Tx<'_>,
+    plans: &PlanBook,
+    account: AccountId,
+    (told, steps): (&Emitted, &[Step]),
+    now: Timestamp,
+) -> Result<bool, AppError> {
     accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
     let row = subscriptions::by_account(tx, account)?.ok_or(AppError::AccountUnknown)?;
-    let billed = billed_subscriptions::by_account(tx, account)?;
-    let billed: Vec<Billed> = billed.iter().map(|billed| facts(plans, billed)).collect();
+    let told_last = billed_subscriptions::by_account(tx, account)?;
+    let billed: Vec<Billed> = told_last.iter().map(|billed| facts(plans, billed)).collect();
     let grant = row.granted.map(|granted| Grant {
         plan: granted.version,
         rank: rank(plans, granted.version),
@@ -35,7 +50,9 @@ pub(crate) fn settle(
     if grant.is_some_and(|grant| grant.until.is_some_and(|until| until <= now)) {
         subscriptions::set_grant(tx, account, None, now)?;
     }
-    let standing = billing::standing(billing::current(&billed), grant, plans.catalog.grace_days, now);
+    let current = billing::current(&billed);
+    let standing = billing::standing(current, grant, plans.catalog.grace_days, now);
+    note_standing(tx, &row, (current, &standing), (&told_last, steps), now)?;
     let default_plan = plans.default_plan().map(|version| version.id);
     if !subscriptions::put_standing(tx, &row, &standing, default_plan, now)? {
         return Ok(false);
@@ -45,6 +62,35 @@ pub(crate) fn settle(
     let content = json!({ "plan": plan, "source": standing.source.as_str(), "status": standing.status.as_str() });
     emit(tx, told, account, &content)?;
     Ok(true)
+}
+
+/// Notes what prices usage past limits from when on: since the last step that was learned, else since what held before was
+/// over, else since now.
+fn note_standing(
+    tx: &mut Tx<'_>,
+    row: &Subscription,
+    (current, standing): (Option<&Billed>, &Standing),
+    (billed, steps): (&[BilledSubscription], &[Step]),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let account = row.account;
+    let last = terms_in_force::last(tx, account)?;
+    let payer = |terms: &Terms| terms.subscription.clone();
+    let was_paid_by = last.as_ref().and_then(payer);
+    let paid_by = current.filter(|_| standing.source == Source::Paid).map(|current| current.id.clone());
+    let is_same = was_paid_by.is_some() && current.map(|current| &current.id) == was_paid_by.as_ref();
+    let (reached, passed) = match steps.split_last() {
+        Some(((at, plan), passed)) => (Some(*at).filter(|_| paid_by.is_some() && standing.plan == Some(*plan)), passed),
+        None => (None, steps),
+    };
+    for (at, plan) in passed.iter().filter(|_| is_same) {
+        note_plan(tx, account, (Some(*plan), was_paid_by.clone()), *at)?;
+    }
+    let ended =
+        billed.iter().find(|billed| Some(&billed.id) == was_paid_by.as_ref()).and_then(|billed| billed.ended_at);
+    let was_over = row.plan_until.into_iter().chain(ended).filter(|at| *at <= now).min();
+    let since = reached.or(was_over).unwrap_or(now);
+    Ok(note_plan(tx, account, (standing.plan, paid_by), since)?)
 }
 
 /// What the rules are told of a subscription.
@@ -79,8 +125,13 @@ pub(crate) async fn settle_due(app: &App) -> Result<(), AppError> {
         let due = app.database.read("find_due_plans", find).await?;
         for account in &due {
             let (account, plans) = (*account, plans.clone());
-            let told = Emitted::new(app, crate::webhooks::Event::SubscriptionChanged);
-            let write = move |tx: &mut Tx<'_>| settle(tx, &plans, account, &told, now);
+            let (told, writer) = (Emitted::new(app, crate::webhooks::Event::SubscriptionChanged), app.clone());
+            let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
+                if settle(tx, &plans, account, &told, now)? {
+                    charge_soon(tx, &writer, account, now)?;
+                }
+                Ok(())
+            };
             app.database.write("settle_plan", write).await?;
         }
         if due.len() < TOGETHER as usize {

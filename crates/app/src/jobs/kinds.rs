@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use storage::records::jobs::Job;
 use storage::{StorageError, Tx};
 
-use crate::billing::{cancel, end_double, expire_pages, receive_event, reconcile_all};
+use crate::billing::{cancel, charge_overage, end_double, expire_pages, receive_event, reconcile_all};
 use crate::identity::{by_mail, register};
 use crate::mail::send_mail;
 use crate::metering::warn_of_usage;
@@ -105,6 +105,16 @@ pub(crate) const KINDS: &[JobKind] = &[
         attempts: 40,
         back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
         run: |app, job| Box::pin(async move { cancel::cancel_billing(&app, &job).await }),
+        failed: nothing_to_note,
+        is_done_by: |app| app.stripe().is_ok(),
+    },
+    JobKind {
+        name: charge_overage::CHARGE_OVERAGE,
+        at_once: 2,
+        deadline: Duration::from_secs(120),
+        attempts: 40,
+        back_off: BackOff { first: Duration::from_secs(2), most: Duration::from_secs(1_800) },
+        run: |app, job| Box::pin(async move { charge_overage::charge_overage_soon(&app, &job).await }),
         failed: nothing_to_note,
         is_done_by: |app| app.stripe().is_ok(),
     },

@@ -14,6 +14,31 @@ pub struct OverageLine {
     pub amount: i64,
 }
 
+/// A stretch of a window in which one and the same limit held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// The limit's amount, in the meter's integer unit as the others.
+    pub limit: i64,
+    /// What was used in the window when the stretch began.
+    pub used_before: i64,
+    /// What was used in the window when the stretch ended.
+    pub used: i64,
+}
+
+/// How much is charged of each stretch of a window, the first one first. A unit is charged by the limit that held when it
+/// was used, or not at all: what was used before a stretch is none of its business, and what was charged before it does not
+/// use up its limit.
+pub fn past_limits(stretches: &[Stretch]) -> Vec<i64> {
+    let mut charged = 0_i64;
+    let past = stretches.iter().map(|stretch| {
+        let past_limit = stretch.used.saturating_sub(stretch.limit).saturating_sub(charged);
+        let past = past_limit.min(stretch.used.saturating_sub(stretch.used_before)).max(0);
+        charged = charged.saturating_add(past);
+        past
+    });
+    past.collect()
+}
+
 /// `past` of a meter at `charge_nano` billionths of the currency for each `each`, begun ones pro rata, up to
 /// `up_to_minor`. `decimals` are the currency's. `None`: nothing is to be charged.
 pub fn overage_line(
@@ -72,6 +97,30 @@ mod tests {
 
     fn cents(tokens: i64) -> Option<i64> {
         overage_line(tokens * MILLION, TOKENS, Some(2_000), 2).map(|line| line.amount)
+    }
+
+    fn stretch(limit: i64, used_before: i64, used: i64) -> Stretch {
+        Stretch { limit, used_before, used }
+    }
+
+    #[test]
+    fn what_was_past_the_old_limit_is_not_past_the_new_one_again() {
+        assert_eq!(past_limits(&[stretch(1_000, 0, 1_250)]), [250]);
+        // To 5,000: of 5,500 used, 250 are charged already, and 250 more are past it.
+        assert_eq!(past_limits(&[stretch(1_000, 0, 1_250), stretch(5_000, 1_250, 5_500)]), [250, 250]);
+        assert_eq!(past_limits(&[stretch(1_000, 0, 1_250), stretch(5_000, 1_250, 5_200)]), [250, 0]);
+        assert_eq!(past_limits(&[stretch(1_000, 0, 900), stretch(5_000, 900, 5_200)]), [0, 200]);
+    }
+
+    #[test]
+    fn what_the_greater_limit_allowed_is_not_charged_by_the_smaller() {
+        // From 5,000 to 1,000 with 3,000 used: only what comes then is past it.
+        assert_eq!(past_limits(&[stretch(5_000, 0, 3_000), stretch(1_000, 3_000, 3_100)]), [0, 100]);
+        assert_eq!(past_limits(&[stretch(5_000, 0, 900), stretch(1_000, 900, 1_100)]), [0, 100]);
+        // To a plan that charges nothing and back again: what was used under it stays free.
+        assert_eq!(past_limits(&[stretch(1_000, 0, 1_250), stretch(1_000, 3_000, 3_100)]), [250, 100]);
+        // What was charged stays paid for: taken back usage is charged by nobody.
+        assert_eq!(past_limits(&[stretch(1_000, 0, 1_250), stretch(1_000, 1_250, 1_200)]), [250, 0]);
     }
 
     #[test]

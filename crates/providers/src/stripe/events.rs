@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::form::Form;
 use super::invoices::subscription;
 use super::object::{Object, Read};
+use super::subscriptions::Subscription;
 use super::{Stripe, StripeError, Unreadable};
 
 /// Everything that billing follows: what an endpoint is to be sent.
@@ -65,6 +66,15 @@ impl Event {
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable("the event is not JSON".to_owned()))?;
         <Self as Read>::read(Object::of(&value))
+    }
+}
+
+impl Event {
+    /// Of a subscription: Stripe's id of the price that was bought then.
+    pub fn bought_price(&self) -> Option<String> {
+        let is_subscription = self.object_type.as_deref() == Some("subscription");
+        let then = is_subscription.then(|| Subscription::read(Object::of(&self.object)).ok())??;
+        then.bought_item().map(|item| item.price.id.clone())
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) async fn write_and_commit(client: &Object, writes: &Writes, changes: 
     committed.map_err(|_| BatchError::CommitLost)
 }
 
-fn collect(writes: &Writes, changes: &BookWrites) -> Vec<Write<'_>> {
+fn collect<'r>(writes: &'r Writes, changes: &'r BookWrites) -> Vec<Write<'r>> {
     let mut collected = Vec::with_capacity(8);
     if !changes.balances.is_empty() {
         collected.push(balances(changes));

@@ -9,10 +9,10 @@ use domain::time::Timestamp;
 use crate::value::Row;
 use crate::{StorageError, Tx};
 
-const ADD: &str = "INSERT INTO billing_customers (account_id, customers_made, reads, applied, applied_at, created_at) \
-    VALUES ($1, 0, 0, 0, $2, $2) ON CONFLICT (account_id) DO NOTHING";
+const ADD: &str = "INSERT INTO billing_customers (account_id, customers_made, reads, applied, applied_at, read_at, created_at) \
+    VALUES ($1, 0, 0, 0, $2, $2, $2) ON CONFLICT (account_id) DO NOTHING";
 const BY_ACCOUNT: &str = "SELECT account_id, customer_id, customers_made, currency, trial_used_at, reads, applied, \
-    applied_at, drift FROM billing_customers WHERE account_id = $1";
+    applied_at, read_at, drift FROM billing_customers WHERE account_id = $1";
 const BY_CUSTOMER: &str = "SELECT account_id FROM billing_customers WHERE customer_id = $1";
 const SET_CUSTOMER: &str = "UPDATE billing_customers SET customer_id = $2, customers_made = customers_made + 1 \
     WHERE account_id = $1 AND customer_id IS NULL";
@@ -22,7 +22,7 @@ const SET_CURRENCY: &str = "UPDATE billing_customers SET currency = $2 WHERE acc
 const NOTE_TRIAL: &str = "UPDATE billing_customers SET trial_used_at = $2 WHERE account_id = $1 \
     AND trial_used_at IS NULL";
 const BEGIN_READ: &str = "UPDATE billing_customers SET reads = reads + 1 WHERE account_id = $1 RETURNING reads";
-const NOTE_APPLIED: &str = "UPDATE billing_customers SET applied = $2, applied_at = $3, drift = $4 \
+const NOTE_APPLIED: &str = "UPDATE billing_customers SET applied = $2, applied_at = $3, drift = $4, read_at = $5 \
     WHERE account_id = $1 AND applied < $2";
 const PUT_OFF: &str = "UPDATE billing_customers SET applied_at = $2 WHERE account_id = $1 AND applied_at < $2";
 const LONGEST_AGO: &str = "SELECT account_id FROM billing_customers WHERE customer_id IS NOT NULL AND applied_at <= $1 \
@@ -55,6 +55,8 @@ pub struct BillingCustomer {
     pub reads: i64,
     pub applied: i64,
     pub applied_at: Timestamp,
+    /// When reading began of what was written last: whatever is not known from it has happened since.
+    pub read_at: Timestamp,
     /// Where Stripe says something that the catalog does not know, as a sentence.
     pub drift: Option<String>,
 }
@@ -103,15 +105,16 @@ pub fn begin_read(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<i64>, St
 }
 
 /// To be called in the transaction that writes what was read. False: what was begun to be read later is written already,
-/// and this must not be.
+/// and this must not be. `read_at` is when reading began.
 pub fn note_applied(
     tx: &mut Tx<'_>,
     account: AccountId,
     read: i64,
     drift: Option<&str>,
-    now: Timestamp,
+    (read_at, now): (Timestamp, Timestamp),
 ) -> Result<bool, StorageError> {
-    Ok(tx.execute(NOTE_APPLIED, &[account.into(), read.into(), now.into(), drift.into()])? == 1)
+    let values = [account.into(), read.into(), now.into(), drift.into(), read_at.into()];
+    Ok(tx.execute(NOTE_APPLIED, &values)? == 1)
 }
 
 /// It could not be compared now: others have their turn first.
@@ -135,6 +138,7 @@ fn decode(row: &Row) -> Result<BillingCustomer, StorageError> {
         reads: row.integer("reads")?,
         applied: row.integer("applied")?,
         applied_at: row.time("applied_at")?,
+        read_at: row.time("read_at")?,
         drift: row.text_or_null("drift")?.map(str::to_owned),
     })
 }

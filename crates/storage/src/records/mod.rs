@@ -26,7 +26,9 @@ pub mod stripe_events;
 pub mod stripe_prices;
 pub mod subscription_history;
 pub mod subscriptions;
+pub mod terms_in_force;
 pub mod usage_daily;
+pub mod usage_splits;
 pub mod users;
 pub mod wanted_plans;
 pub mod webhooks;
@@ -60,7 +62,9 @@ pub fn statements() -> Vec<&'static str> {
         stripe_prices::STATEMENTS,
         subscription_history::STATEMENTS,
         subscriptions::STATEMENTS,
+        terms_in_force::STATEMENTS,
         usage_daily::STATEMENTS,
+        usage_splits::STATEMENTS,
         users::STATEMENTS,
         wanted_plans::STATEMENTS,
         webhooks::STATEMENTS,

@@ -7,6 +7,7 @@
 
 mod history;
 mod oracle;
+mod usage;
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};

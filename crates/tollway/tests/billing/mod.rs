@@ -12,6 +12,7 @@ mod ending;
 mod failing;
 mod outages;
 mod overage;
+mod overage_at_changes;
 mod reconciling;
 mod stripe_meters;
 mod walks;

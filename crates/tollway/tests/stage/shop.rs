@@ -173,6 +173,7 @@ impl<'s> Shop<'s> {
             "apply_stripe_event",
             "end_double_subscription",
             "cancel_billing",
+            "charge_overage",
             "expire_checkout_pages",
             "reconcile_all",
         ];

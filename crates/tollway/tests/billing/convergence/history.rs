@@ -22,6 +22,9 @@ const CARDS: [&str; 8] = [
     "000111111116",
 ];
 
+/// Who uses something before doing something else, of a hundred.
+const USES_PERCENT: usize = 50;
+
 /// Where histories play.
 pub struct Town<'s> {
     pub server: &'s TestServer,
@@ -56,13 +59,16 @@ fn id_of(all: &[Value], plan: &str, interval: &str) -> String {
     found["id"].as_str().expect("an id").to_owned()
 }
 
-/// What was used of tokens up to a moment in the window that ends then.
+/// A use of tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
     pub at: i64,
-    pub resets_at: i64,
+    pub quantity: i64,
+    /// When its window ends. `None`: no limit was known that counts it.
+    pub resets_at: Option<i64>,
     /// What the limit was; 1,000 where more is charged.
     pub limit: Option<i64>,
+    /// With it, in the window.
     pub used: i64,
 }
 
@@ -72,10 +78,10 @@ pub struct Customer {
     /// Stripe's id, once there is one.
     pub stripe: Option<String>,
     pub used: Vec<Used>,
-    /// When something was done that may change the plan.
-    pub touched: Vec<i64>,
     /// Plans that were set at Stripe, and when: those are not always billed.
     pub set_at_stripe: Vec<(i64, String)>,
+    /// When such a plan was set without billing it at once.
+    pub set_silently: Vec<i64>,
     /// When another plan was chosen for later the last time.
     pub chosen_for_later: Option<i64>,
     /// For whoever reads a failure.
@@ -90,8 +96,8 @@ impl Customer {
             random,
             stripe: None,
             used: Vec::new(),
-            touched: Vec::new(),
             set_at_stripe: Vec::new(),
+            set_silently: Vec::new(),
             chosen_for_later: None,
             story: Vec::new(),
         }
@@ -99,10 +105,10 @@ impl Customer {
 
     /// Does one thing, whatever it is.
     pub async fn act(&mut self, town: &Town<'_>) {
-        let act = self.random.below(if self.stripe.is_none() { 30 } else { 100 });
-        if act < 84 {
-            self.touched.push(town.stand_in.stripe.now());
+        if self.stripe.is_some() && self.random.chance(USES_PERCENT) {
+            self.use_tokens(town).await;
         }
+        let act = self.random.below(if self.stripe.is_none() { 30 } else { 112 });
         match act {
             0..21 => self.buy_on_the_page(town).await,
             21..30 => self.buy_on_a_form(town).await,
@@ -116,6 +122,7 @@ impl Customer {
             68..72 => self.pay_what_is_owed(town).await,
             72..75 => self.refund(town).await,
             75..84 => self.change_at_stripe(town).await,
+            100.. => self.use_much_and_change(town).await,
             _ => self.use_tokens(town).await,
         }
     }
@@ -182,6 +189,17 @@ impl Customer {
         let changed = self.ask(town, "/change", json!({ "plan": plan, "interval": interval, "when": when })).await;
         if changed.status < 300 && when == "period_end" {
             self.chosen_for_later = Some(town.stand_in.stripe.now());
+        }
+    }
+
+    /// Between plans that charge usage past other limits, while a window goes on.
+    async fn use_much_and_change(&mut self, town: &Town<'_>) {
+        self.use_tokens(town).await;
+        self.use_tokens(town).await;
+        let plan = ["basic", "pro"][self.random.below(2)];
+        self.ask(town, "/change", json!({ "plan": plan, "interval": "monthly", "when": "now" })).await;
+        if self.random.chance(50) {
+            self.use_tokens(town).await;
         }
     }
 
@@ -257,6 +275,7 @@ impl Customer {
         let is_set = is_other && form[0].0 == "items[0][id]" && changed["error"].is_null();
         let set = town.prices.plan_of(&price).filter(|_| is_set);
         self.set_at_stripe.extend(set.map(|(plan, _)| (town.stand_in.stripe.now(), plan.clone())));
+        self.set_silently.extend(set.filter(|_| proration != "always_invoice").map(|_| town.stand_in.stripe.now()));
         self.note(town, format!("{form:?} at Stripe: {} {}", changed["status"], changed["error"]["message"]));
     }
 
@@ -265,13 +284,18 @@ impl Customer {
         let body = json!({ "external_id": self.id, "meter": "tokens", "quantity": quantity });
         let answer = town.server.post("/api/v1/usage/consume", body).await;
         assert!([200, 429].contains(&answer.status), "{}", answer.text);
-        let answer = answer.json();
-        let limits = answer["limits"].as_array().into_iter().flatten();
-        for limit in limits.filter(|limit| limit["meter"] == "tokens" && !limit["resets_at"].is_null()) {
-            let resets_at = seconds(&limit["resets_at"]);
-            let used = limit["used"].as_i64().expect("tokens are whole");
-            let at = town.stand_in.stripe.now();
-            self.used.push(Used { at, resets_at, limit: limit["limit"].as_i64(), used });
+        if answer.status == 200 {
+            let (answer, at) = (answer.json(), town.stand_in.stripe.now());
+            let mut limits = answer["limits"].as_array().into_iter().flatten();
+            let is_own = |limit: &&Value| limit["meter"] == "tokens" && !limit["resets_at"].is_null();
+            let own = limits.find(is_own);
+            self.used.push(Used {
+                at,
+                quantity,
+                resets_at: own.map(|limit| seconds(&limit["resets_at"])),
+                limit: own.and_then(|limit| limit["limit"].as_i64()),
+                used: own.and_then(|limit| limit["used"].as_i64()).unwrap_or(0),
+            });
         }
         let last = self.used.last().copied();
         self.note(town, format!("{quantity} tokens: {last:?}"));

@@ -6,12 +6,11 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::super::DAY;
-use super::history::{Customer, Prices, Town, Used};
+use super::history::{Customer, Prices, Town};
+use super::usage::compare_overage;
 use crate::stage::{Shop, seconds};
 
 const GRACE_DAYS: i64 = 3;
-/// Charges for a window come with the invoice that closes it, or two days later at the latest.
-const CHARGED_WITHIN: i64 = 3 * DAY;
 const AT_ONCE: usize = 8;
 /// Something may fall due in the middle of the comparison.
 const TRIES: u32 = 3;
@@ -34,12 +33,12 @@ pub async fn judge(town: &Town<'_>, customers: &[Customer]) {
 }
 
 /// What Stripe has of one customer.
-struct AtStripe {
-    now: i64,
-    subscriptions: Vec<Value>,
+pub struct AtStripe {
+    pub now: i64,
+    pub subscriptions: Vec<Value>,
     /// Oldest first.
     invoices: Vec<Value>,
-    items: Vec<Value>,
+    pub items: Vec<Value>,
     intents: Vec<Value>,
     charges: Vec<Value>,
 }
@@ -150,7 +149,9 @@ fn plan(prices: &Prices, seen: &AtStripe, customer: &Customer, subscription: &Va
     let was_set_since = customer.set_at_stripe.last().is_some_and(|(at, _)| Some(*at) >= customer.chosen_for_later);
     // A smaller plan was chosen for later: what held last, for now, holds till then.
     let kept = kept_until.is_some_and(|until| until > seen.now) && !was_set_since;
-    let kept = if kept { plan_before(prices, seen, (customer, subscription), seen.now + 1) } else { None };
+    let held = |counts: fn(&Value) -> bool| plan_billed(prices, seen, (customer, subscription), seen.now + 1, counts);
+    // While nothing is collected what is kept was asked for, and given up.
+    let kept = if kept { held(is_in_force).or_else(|| held(|invoice| invoice["status"] == "void")) } else { None };
     kept.or_else(|| named(prices, &item["price"]["id"]))
 }
 
@@ -159,19 +160,24 @@ fn named(prices: &Prices, price: &Value) -> Option<String> {
 }
 
 /// The plan that a subscription gave just before a moment: what was billed for it, or was set at Stripe since.
-fn plan_before(
+pub fn plan_before(prices: &Prices, seen: &AtStripe, of: (&Customer, &Value), moment: i64) -> Option<String> {
+    plan_billed(prices, seen, of, moment, is_in_force)
+}
+
+/// What was billed and is owed counts as well, but for a change that waits for its payment.
+fn is_in_force(invoice: &Value) -> bool {
+    invoice["status"] == "paid" || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
+}
+
+fn plan_billed(
     prices: &Prices,
     seen: &AtStripe,
     (customer, subscription): (&Customer, &Value),
     moment: i64,
+    counts: fn(&Value) -> bool,
 ) -> Option<String> {
     let of_it = |invoice: &&Value| invoice["parent"]["subscription_details"]["subscription"] == subscription["id"];
-    // What was billed and is owed counts as well, but for a change that waits for its payment.
-    let is_in_force = |invoice: &&Value| {
-        invoice["status"] == "paid"
-            || (invoice["status"] == "open" && invoice["billing_reason"] != "subscription_update")
-    };
-    let billed = seen.invoices.iter().filter(of_it).filter(is_in_force);
+    let billed = seen.invoices.iter().filter(of_it).filter(|invoice| counts(invoice));
     let lines = billed.flat_map(|invoice| invoice["lines"]["data"].as_array().into_iter().flatten());
     let of_line = |line: &Value| {
         let (start, end) = (line["period"]["start"].as_i64()?, line["period"]["end"].as_i64()?);
@@ -231,69 +237,4 @@ fn compare_payments(seen: &AtStripe, told: &[Value], wrong: &mut Vec<String>) {
         (id(&intent["id"]), json!([intent["status"], intent["amount"], refunded]))
     });
     compare("the payment", here.collect(), there.collect(), wrong);
-}
-
-/// What a window of the plan `basic` costs: 50 cents for each 100 tokens past 1,000, 5 dollars at most.
-fn price_of(used: i64) -> i64 {
-    ((used - 1_000).max(0) / 2).min(500)
-}
-
-fn compare_overage(prices: &Prices, seen: &AtStripe, customer: &Customer, wrong: &mut Vec<String>) {
-    let charges = seen.items.iter().filter_map(|item| Some((item["metadata"]["tollway_overage"].as_str()?, item)));
-    let charges: Vec<(&str, &Value)> = charges.collect();
-    let names: BTreeSet<&str> = charges.iter().map(|(name, _)| *name).collect();
-    if names.len() != charges.len() {
-        wrong.push(format!("a window is charged twice: {charges:#?}"));
-    }
-    let mut windows: BTreeMap<i64, Vec<Used>> = BTreeMap::new();
-    for used in &customer.used {
-        windows.entry(used.resets_at).or_default().push(*used);
-    }
-    let mut charged_in_all = 0;
-    for (end, used) in &windows {
-        let first = used[0].at;
-        let within = |item: &Value| {
-            let (start, end) = (item["period"]["start"].as_i64(), item["period"]["end"].as_i64());
-            start.is_some_and(|start| start <= first) && end.is_some_and(|end| end >= first)
-        };
-        let own: Vec<&Value> = charges.iter().map(|(_, item)| *item).filter(|item| within(item)).collect();
-        let charged: i64 = own.iter().filter_map(|item| item["amount"].as_i64()).sum();
-        // What was used after an end, before that was known here, is not charged.
-        let charged_to = own.iter().filter_map(|item| item["period"]["end"].as_i64()).max().unwrap_or(*end);
-        let until_then = used.iter().filter(|used| used.at <= charged_to);
-        let most = until_then.map(|used| used.used).max().unwrap_or(0);
-        // The plan that holds at the end says what all of the window costs.
-        let is_told = used.last().is_some_and(|last| last.limit == Some(1_000));
-        let plan_of = |subscription| plan_before(prices, seen, (customer, subscription), charged_to);
-        let is_basic = seen.subscriptions.iter().filter_map(plan_of).any(|plan| plan == "basic");
-        if !is_told && !is_basic {
-            continue;
-        }
-        charged_in_all += charged;
-        let right = price_of(most);
-        // Odd halves of a cent are rounded to even.
-        if charged > right + 1 {
-            wrong.push(format!("the window to {end} is charged {charged}, and it costs {right}"));
-        }
-        if is_told && is_basic && is_quiet(seen, customer, first, *end) && (charged - right).abs() > 1 {
-            wrong.push(format!("the window to {end} with {most} used is charged {charged}, and it costs {right}"));
-        }
-    }
-    let all: i64 = charges.iter().filter_map(|(_, item)| item["amount"].as_i64()).sum();
-    if all > charged_in_all {
-        wrong.push(format!("{all} is charged for usage, and {charged_in_all} of it can be explained: {windows:?}"));
-    }
-}
-
-/// Whether nothing was done in a window that could change what it costs, and it is long enough over. Windows are counted
-/// from the same day still.
-fn is_quiet(seen: &AtStripe, customer: &Customer, first: i64, end: i64) -> bool {
-    let runs_through = seen.subscriptions.iter().any(|subscription| {
-        let is_before = |field: &str| subscription[field].as_i64().is_some_and(|at| at <= first);
-        is_before("created")
-            && is_before("billing_cycle_anchor")
-            && (subscription["ended_at"].is_null() || subscription["ended_at"].as_i64() > Some(end + CHARGED_WITHIN))
-    });
-    let is_left_alone = !customer.touched.iter().any(|at| (first - 1..=end + CHARGED_WITHIN).contains(at));
-    runs_through && is_left_alone && end + CHARGED_WITHIN < seen.now && end + 60 * DAY > seen.now
 }

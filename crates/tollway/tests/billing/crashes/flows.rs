@@ -14,6 +14,8 @@ pub enum Flow {
     Portal,
     Credits,
     ChangeNow,
+    ChangePastLimit,
+    ChangePastLimitByYear,
     ChangeLater,
     CancelNow,
     CancelLater,
@@ -26,8 +28,8 @@ pub enum Flow {
 /// Those of one lane are played on one server.
 pub const LANES: [&[Flow]; 4] = [
     &[Flow::Checkout, Flow::Form, Flow::Credits],
-    &[Flow::ChangeNow, Flow::CancelNow, Flow::Portal],
-    &[Flow::ChangeLater, Flow::CancelLater, Flow::Resume],
+    &[Flow::ChangeNow, Flow::ChangePastLimit, Flow::CancelNow, Flow::Portal],
+    &[Flow::ChangeLater, Flow::CancelLater, Flow::Resume, Flow::ChangePastLimitByYear],
     &[Flow::Overage, Flow::OwnInvoice, Flow::Webhook],
 ];
 
@@ -46,14 +48,17 @@ impl Flow {
             Flow::ChangeNow | Flow::CancelNow | Flow::CancelLater => {
                 buy(server, stand_in, id, ("basic", "monthly")).await
             }
+            Flow::ChangePastLimit | Flow::ChangePastLimitByYear => {
+                buy(server, stand_in, id, ("basic", self.interval())).await;
+                customer.consume_of("tokens", 1_250).await.expect(200);
+            }
             Flow::ChangeLater => buy(server, stand_in, id, ("pro", "monthly")).await,
             Flow::Resume => {
                 buy(server, stand_in, id, ("basic", "monthly")).await;
                 post(server, "/api/v1/subscription/cancel", id, json!({})).await.expect("an answer").expect(200);
             }
             Flow::Overage | Flow::OwnInvoice => {
-                let interval = if self == Flow::Overage { "monthly" } else { "annual" };
-                buy(server, stand_in, id, ("basic", interval)).await;
+                buy(server, stand_in, id, ("basic", self.interval())).await;
                 customer.consume_of("tokens", 1_250).await.expect(200);
                 let period = customer.usage().await["period"].clone();
                 let until_end = seconds(&period["end"]) - stand_in.stripe.now();
@@ -69,6 +74,10 @@ impl Flow {
         }
     }
 
+    fn interval(self) -> &'static str {
+        if matches!(self, Flow::OwnInvoice | Flow::ChangePastLimitByYear) { "annual" } else { "monthly" }
+    }
+
     /// What is asked, and asked again where it went wrong.
     pub async fn act(self, server: &TestServer, stand_in: &StandIn, id: &str) -> Asked {
         let plan = |plan: &str, interval: &str| json!({ "plan": plan, "interval": interval });
@@ -77,7 +86,9 @@ impl Flow {
             Flow::Form => ("subscription", plan("basic", "monthly")),
             Flow::Portal => ("subscription/portal", json!({})),
             Flow::Credits => ("credit-packs/checkout", json!({ "pack": "small" })),
-            Flow::ChangeNow => ("subscription/change", json!({ "plan": "pro", "interval": "monthly", "when": "now" })),
+            Flow::ChangeNow | Flow::ChangePastLimit | Flow::ChangePastLimitByYear => {
+                ("subscription/change", json!({ "plan": "pro", "interval": self.interval(), "when": "now" }))
+            }
             Flow::ChangeLater => {
                 ("subscription/change", json!({ "plan": "basic", "interval": "monthly", "when": "period_end" }))
             }
@@ -104,7 +115,7 @@ impl Flow {
             Flow::Portal => assert_eq!(again.status, 201, "{}", again.text),
             _ => {}
         }
-        if self == Flow::OwnInvoice {
+        if matches!(self, Flow::OwnInvoice | Flow::ChangePastLimitByYear) {
             // What was left as a draft is collected by Stripe within the hour.
             server.advance(2 * 3_600).await;
             stand_in.follow(server).await;
@@ -115,7 +126,8 @@ impl Flow {
             Flow::Checkout | Flow::Form | Flow::Webhook | Flow::CancelLater | Flow::Resume => ("basic", &[1_000]),
             Flow::Portal => ("free", &[]),
             Flow::Credits => ("free", &[500]),
-            Flow::ChangeNow => ("pro", &[1_000, 2_000]),
+            Flow::ChangeNow | Flow::ChangePastLimit => ("pro", &[1_000, 2_000]),
+            Flow::ChangePastLimitByYear => ("pro", &[10_000, 20_000, 125]),
             Flow::ChangeLater => ("pro", &[3_000]),
             Flow::CancelNow => ("free", &[1_000]),
             Flow::Overage => ("basic", &[1_000]),
@@ -136,7 +148,9 @@ impl Flow {
             Flow::ChangeLater => assert_eq!(seen.told["billing"]["scheduled_change"]["plan"], "basic", "{id}"),
             Flow::CancelLater => assert!(seen.told["billing"]["cancel_at"].is_string(), "{id}: {}", seen.told),
             Flow::Resume => assert_eq!(seen.told["billing"]["cancel_at"], Value::Null, "{id}"),
-            Flow::Overage | Flow::OwnInvoice => assert_eq!(seen.overage, [125], "{id}: one line for the window"),
+            Flow::Overage | Flow::OwnInvoice | Flow::ChangePastLimit | Flow::ChangePastLimitByYear => {
+                assert_eq!(seen.overage, [125], "{id}: one line for the window")
+            }
             _ => {}
         }
     }

@@ -1,0 +1,39 @@
+-- What prices an account's usage past limits, and since when: its plan, who is billed for it, and what was agreed beside it.
+-- A row holds until the next one of its account.
+CREATE TABLE terms_in_force (
+    account_id TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    plan_version_id TEXT,
+    subscription TEXT,
+    overrides TEXT NOT NULL,
+    PRIMARY KEY (account_id, since)
+) STRICT;
+
+-- What was used in a window up to a moment within it, as it was found at `read_at`.
+CREATE TABLE usage_splits (
+    account_id TEXT NOT NULL,
+    meter TEXT NOT NULL,
+    window_kind TEXT NOT NULL,
+    window_start INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    read_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, meter, window_kind, window_start, at)
+) STRICT;
+
+-- When reading at Stripe began whose result was written last: what is not known from it has happened since.
+ALTER TABLE billing_customers ADD COLUMN read_at INTEGER NOT NULL DEFAULT 0;
+UPDATE billing_customers SET read_at = applied_at;
+
+-- What was changed before is not known any more: the plan of today held from the start.
+INSERT INTO terms_in_force (account_id, since, plan_version_id, subscription, overrides)
+    SELECT s.account_id, b.created_at, COALESCE(CASE WHEN s.source = 'paid' THEN s.plan_version_id END, b.plan_version_id),
+        b.id, COALESCE(o.content, '{}')
+    FROM subscriptions s JOIN billed_subscriptions b ON b.id = (SELECT r.id FROM billed_subscriptions r
+        WHERE r.account_id = s.account_id AND r.status IN ('trialing', 'active', 'past_due', 'paused', 'unpaid')
+        ORDER BY r.created_at, r.id LIMIT 1)
+    LEFT JOIN overrides o ON o.account_id = s.account_id;
+INSERT INTO terms_in_force (account_id, since, plan_version_id, subscription, overrides)
+    SELECT s.account_id, s.updated_at, s.plan_version_id, NULL, t.overrides
+    FROM subscriptions s JOIN terms_in_force t ON t.account_id = s.account_id
+    WHERE s.source <> 'paid' AND s.updated_at > t.since;
