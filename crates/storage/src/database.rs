@@ -157,24 +157,41 @@ impl Database {
         match &*self.engine {
             Engine::Sqlite(sqlite) if !sqlite.unwritten.is_empty() => sqlite.write_back(None).await,
             Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(_) => self.write_back_idle(Timestamp::MAX).await,
+            Engine::Postgres(_) => {
+                let mut after = Some(String::new());
+                while let Some(from) = after {
+                    after = self.write_back_some(from, Timestamp::MAX).await?;
+                }
+                Ok(())
+            }
         }
     }
 
-    /// On PostgreSQL: does the same for accounts that were last used before that time, one transaction each.
+    /// On PostgreSQL: does the same for those of the next thousand accounts that were last used before that time, one
+    /// transaction each. Goes on where it stopped the last time.
     pub async fn write_back_idle(&self, idle_since: Timestamp) -> Result<(), StorageError> {
-        let mut after = String::new();
-        while self.is_postgres() {
-            let from = after.clone();
-            let read = move |tx: &mut Tx<'_>| postgres_write_back::accounts_behind(tx, &from, idle_since);
-            let behind = self.read("list_accounts_behind", read).await?;
-            let Some(last) = behind.last() else { break };
-            after = last.to_string();
-            for account in behind {
-                self.write("write_back_account", move |tx| postgres_write_back::write_back(tx, account)).await?;
+        let Engine::Postgres(postgres) = &*self.engine else { return Ok(()) };
+        let after = postgres.written_back.lock().clone();
+        let next = self.write_back_some(after, idle_since).await?;
+        *postgres.written_back.lock() = next.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Returns where to go on; `None` at the end.
+    async fn write_back_some(&self, after: String, idle_since: Timestamp) -> Result<Option<String>, StorageError> {
+        let read = move |tx: &mut Tx<'_>| postgres_write_back::accounts_after(tx, &after, idle_since);
+        let (behind, last) = self.read("list_accounts_behind", read).await?;
+        for account in behind {
+            let write = move |tx: &mut Tx<'_>| postgres_write_back::write_back(tx, account);
+            match self.write("write_back_account", write).await {
+                // One that cannot be written does not keep the others waiting.
+                Err(error @ StorageError::Unexpected(_)) => {
+                    tracing::error!(%account, %error, "what an account's row keeps could not be written to its tables");
+                }
+                written => written?,
             }
         }
-        Ok(())
+        Ok(last)
     }
 
     /// Does the same for one account. Whoever reads `balances` or `usage_daily` does this first, and then begins to read.

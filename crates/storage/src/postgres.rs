@@ -1,9 +1,11 @@
 //! The server engine: a pool of connections for the cold paths and the ledger's lanes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use parking_lot::Mutex;
 use tokio_postgres::NoTls;
 
 use crate::ledger::solitude::NAME_PREFIX;
@@ -17,6 +19,8 @@ pub(crate) struct Postgres {
     pub pool: Pool,
     /// What this process is called among the server's connections; no other is called so.
     pub name: Arc<str>,
+    /// The account up to which idle accounts were written back.
+    pub written_back: Mutex<String>,
 }
 
 impl Postgres {
@@ -38,7 +42,7 @@ impl Postgres {
             .create_timeout(Some(Duration::from_secs(5)))
             .build()
             .map_err(StorageError::unexpected)?;
-        Ok(Self { pool, name: name.into() })
+        Ok(Self { pool, name: name.into(), written_back: Mutex::default() })
     }
 
     /// Runs a closure in one transaction, again when that can help. Returns what it changed beside its value; also when
@@ -88,7 +92,14 @@ fn run_once<T, E: From<StorageError>>(
         return (Err(StorageError::from(error).into()), Changed::default(), retry);
     }
     let mut tx = Tx::new(Engine::Postgres { client, runtime: runtime.clone() });
-    let outcome = closure(&mut tx);
+    let outcome = match catch_unwind(AssertUnwindSafe(|| closure(&mut tx))) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            // The connection goes back to the pool, and must not be in a transaction when the next one takes it.
+            let _ = runtime.block_on(client.batch_execute("ROLLBACK"));
+            resume_unwind(panic);
+        }
+    };
     let (retry, changed) = (tx.retry, tx.changed);
     if outcome.is_err() {
         // A connection that cannot roll back is dropped by the pool when it is next used.

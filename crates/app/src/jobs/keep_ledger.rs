@@ -1,21 +1,16 @@
-//! Keeps the ledger's tables in shape: next months' partitions, what idle accounts keep in their rows, and
-//! callers' keys that can no longer come again.
+//! Keeps the ledger's tables in shape: next months' partitions, and callers' keys that can no longer come again.
 
-use domain::time::MICROS_PER_MINUTE;
 use storage::ledger::upkeep;
 use storage::records::settings;
 use storage::{StorageError, Tx};
 
 use crate::{App, AppError};
 
-/// Usage that accounts' own rows keep is written to its tables when nothing came for so long.
-const IDLE_MICROS: i64 = 10 * MICROS_PER_MINUTE;
 /// The month up to which old keys were deleted.
 const KEYS_DELETED_UP_TO: &str = "ledger_keys_deleted_up_to";
 
 pub(super) async fn keep_ledger(app: &App) -> Result<(), AppError> {
     let now = app.now();
-    app.database.write_back_idle(now.minus_micros(IDLE_MICROS)).await?;
     let partition = move |tx: &mut Tx<'_>| {
         upkeep::make_partitions(tx, now)?;
         upkeep::drop_key_partitions(tx, now)

@@ -12,6 +12,7 @@ mod retry_job;
 mod roll_up_usage;
 mod runner;
 mod settle_expired;
+mod write_back_idle;
 
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,7 @@ enum Duty {
     RollUpUsage,
     DeleteExpiredAnswers,
     KeepLedger,
+    WriteBackIdle,
     KeepSessions,
     MakeSigningKeys,
     DeleteOldMessages,
@@ -47,13 +49,14 @@ enum Duty {
 }
 
 impl Duty {
-    const ALL: [Duty; 11] = [
+    const ALL: [Duty; 12] = [
         Duty::SettlePlans,
         Duty::SettleExpired,
         Duty::NoteLastUse,
         Duty::RollUpUsage,
         Duty::DeleteExpiredAnswers,
         Duty::KeepLedger,
+        Duty::WriteBackIdle,
         Duty::KeepSessions,
         Duty::MakeSigningKeys,
         Duty::DeleteOldMessages,
@@ -69,6 +72,7 @@ impl Duty {
             Duty::RollUpUsage => "roll_up_usage",
             Duty::DeleteExpiredAnswers => "delete_expired_answers",
             Duty::KeepLedger => "keep_ledger",
+            Duty::WriteBackIdle => "write_back_idle_accounts",
             Duty::KeepSessions => "keep_sessions",
             Duty::MakeSigningKeys => "make_signing_keys",
             Duty::DeleteOldMessages => "delete_old_messages",
@@ -82,7 +86,7 @@ impl Duty {
             Duty::SettlePlans | Duty::ExpireInvitations => 5,
             Duty::SettleExpired => 2,
             Duty::NoteLastUse => 15,
-            Duty::RollUpUsage => 10,
+            Duty::RollUpUsage | Duty::WriteBackIdle => 10,
             Duty::DeleteExpiredAnswers => 60,
             Duty::Reconcile => 300,
             Duty::KeepLedger | Duty::MakeSigningKeys | Duty::DeleteOldMessages => 3_600,
@@ -98,6 +102,7 @@ impl Duty {
             Duty::RollUpUsage => roll_up_usage::roll_up_usage(app).await,
             Duty::DeleteExpiredAnswers => idempotency::delete_expired(app).await,
             Duty::KeepLedger => keep_ledger::keep_ledger(app).await,
+            Duty::WriteBackIdle => write_back_idle::write_back_idle(app).await,
             Duty::KeepSessions => identity::sessions::keep_sessions(app).await,
             Duty::MakeSigningKeys => identity::signing_keys::make_due(app).await,
             Duty::DeleteOldMessages => {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::ids::AccountId;
 use domain::ledger::{Action, Balance, Book, Command, Credit, Denial, DenialReason, Place, Terms};
@@ -24,6 +25,8 @@ const DENIALS_AN_ACCOUNT: usize = 32;
 pub(crate) struct Memory {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
+    /// How often something of a shard was forgotten: who began before it must not put back what it knew.
+    forgotten: Vec<AtomicU64>,
     accounts_a_shard: usize,
     /// Whether other processes may write to the same database.
     shared: bool,
@@ -48,7 +51,7 @@ struct Remembered {
     next_expiry: Option<Timestamp>,
     denials: Vec<RememberedDenial>,
     read_at: Timestamp,
-    /// Of the account's row when all this was so. Always 0 on SQLite.
+    /// Of the account's row when all this was so. Always 0 on SQLite; [`NOT_ON_DISK`] where a crash may take it back.
     version: i64,
     /// The time of the account's last command.
     last_at: Timestamp,
@@ -62,6 +65,10 @@ struct RememberedDenial {
     judged_at: Timestamp,
     until: Timestamp,
 }
+
+/// The version of what was committed without waiting for the disk. A crash of the database may take it back and count on from
+/// the version before, so nothing is judged by it.
+pub(crate) const NOT_ON_DISK: i64 = -1;
 
 /// When and as of what a book is true, for whoever remembers it.
 #[derive(Clone)]
@@ -100,11 +107,16 @@ pub(crate) struct ReadTicket {
 /// One permission for every account.
 pub(crate) struct Tickets(Vec<u64>);
 
+/// A moment: what was forgotten until then. Taken before the plans and whatever else may be forgotten.
+#[derive(Clone)]
+pub(crate) struct Moment(Vec<u64>);
+
 impl Memory {
     pub fn new(accounts: usize, shared: bool) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            forgotten: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             accounts_a_shard: (accounts / SHARDS / 2).max(1),
             shared,
             solitude: Solitude::default(),
@@ -154,12 +166,13 @@ impl Memory {
         self.shard(book.account).lock().fill(book, places, self.accounts_a_shard);
     }
 
-    /// A book with what is remembered of the places, however old. `None`: something is missing, or its time is over.
+    /// A book with what is remembered of the places, however old. `None`: something is missing, its time is over, or it
+    /// was not on the disk yet.
     pub fn remembrance(&self, account: AccountId, places: &[Place], now: Timestamp) -> Option<Remembrance> {
         let mut shard = self.shard(account).lock();
         let remembered = shard.find(account, self.accounts_a_shard)?;
         let is_over = !remembered.terms.hold_at(now) || remembered.next_expiry.is_some_and(|expiry| expiry <= now);
-        if is_over {
+        if is_over || remembered.version == NOT_ON_DISK {
             return None;
         }
         let mut book = Book::new(account, remembered.terms.clone());
@@ -186,10 +199,24 @@ impl Memory {
         }
     }
 
-    /// Takes over what a batch has committed.
-    pub fn publish(&self, book: &Book, as_of: AsOf, accepted: bool) {
+    pub fn moment(&self) -> Moment {
+        Moment(self.forgotten.iter().map(|count| count.load(Ordering::Acquire)).collect())
+    }
+
+    /// Whether something of the account may have been forgotten since.
+    pub fn is_past(&self, moment: &Moment, account: AccountId) -> bool {
+        let place = self.place(account);
+        self.forgotten[place].load(Ordering::Acquire) != moment.0[place]
+    }
+
+    /// Takes over what a batch has committed that began at that moment.
+    pub fn publish(&self, book: &Book, as_of: AsOf, (accepted, began): (bool, &Moment)) {
         let mut shard = self.shard(book.account).lock();
         shard.version += 1;
+        if self.is_past(began, book.account) {
+            shard.forget(book.account);
+            return;
+        }
         shard.put(book, as_of, self.accounts_a_shard);
         if accepted && let Some(remembered) = shard.young.get_mut(&book.account) {
             remembered.denials.clear();
@@ -209,24 +236,26 @@ impl Memory {
         ReadTicket { account, version: tickets.0[self.place(account)] }
     }
 
-    /// Adds what a reader found, unless something was committed since it took its ticket.
-    pub fn publish_read(&self, ticket: ReadTicket, book: &Book, as_of: AsOf) {
+    /// Adds what a reader found that began at that moment, unless something was committed since it took its ticket.
+    pub fn publish_read(&self, (ticket, began): (ReadTicket, &Moment), book: &Book, as_of: AsOf) {
         let mut shard = self.shard(ticket.account).lock();
-        if shard.version == ticket.version {
+        if shard.version == ticket.version && !self.is_past(began, ticket.account) {
             shard.put(book, as_of, self.accounts_a_shard);
         }
     }
 
     pub fn forget(&self, account: AccountId) {
-        let mut shard = self.shard(account).lock();
+        let place = self.place(account);
+        let mut shard = self.shards[place].lock();
+        self.forgotten[place].fetch_add(1, Ordering::AcqRel);
         shard.version += 1;
-        shard.young.remove(&account);
-        shard.old.remove(&account);
+        shard.forget(account);
     }
 
     pub fn forget_all(&self) {
-        for shard in &self.shards {
+        for (shard, forgotten) in self.shards.iter().zip(&self.forgotten) {
             let mut shard = shard.lock();
+            forgotten.fetch_add(1, Ordering::AcqRel);
             shard.version += 1;
             shard.young.clear();
             shard.old.clear();
@@ -234,9 +263,12 @@ impl Memory {
     }
 
     /// Remembers a denial until the first moment it could be otherwise.
-    pub fn remember_denial(&self, account: AccountId, denial: &Denial, judged_at: Timestamp) {
+    pub fn remember_denial(&self, account: AccountId, denial: &Denial, (judged_at, began): (Timestamp, &Moment)) {
         let Some(limit) = &denial.limit else { return };
         let mut shard = self.shard(account).lock();
+        if self.is_past(began, account) {
+            return;
+        }
         let Some(remembered) = shard.find(account, self.accounts_a_shard) else { return };
         let ends = [limit.resets_at, remembered.next_expiry, remembered.terms.valid_until];
         let until = ends.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
@@ -285,6 +317,11 @@ impl Shard {
         self.young.get_mut(&account)
     }
 
+    fn forget(&mut self, account: AccountId) {
+        self.young.remove(&account);
+        self.old.remove(&account);
+    }
+
     fn fill(&mut self, book: &mut Book, places: &[Place], capacity: usize) {
         let Some(remembered) = self.find(book.account, capacity) else { return };
         for place in places {
@@ -323,8 +360,9 @@ impl Shard {
             );
         }
         let Some(remembered) = self.young.get_mut(&book.account) else { return };
-        // Another process has written since: what this book does not hold may be otherwise.
-        let is_outdated = remembered.version < since_version || remembered.version > version;
+        // Another process has written since, or what was written was not on the disk: what this book does not hold may be
+        // otherwise.
+        let is_outdated = remembered.version != since_version;
         if is_outdated || remembered.balances.len() > BALANCES_AN_ACCOUNT {
             remembered.balances.clear();
         }
@@ -339,5 +377,77 @@ impl Shard {
         for (place, balance) in book.balances() {
             remembered.balances.insert(place.clone(), *balance);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ledger::Standing;
+
+    use super::*;
+
+    fn book(number: u128) -> Book {
+        let terms = Terms {
+            epoch: 1,
+            standing: Standing::Open,
+            plan: None,
+            anchor: Timestamp::EPOCH,
+            periods_since: Timestamp::EPOCH,
+            meters: Arc::default(),
+            warn_at_percent: Arc::from([]),
+            valid_until: None,
+        };
+        Book::new(AccountId::from_bits(number), Arc::new(terms))
+    }
+
+    fn as_of(version: i64) -> AsOf {
+        let (at, since_version) = (Timestamp::EPOCH, version - 1);
+        AsOf { next_expiry: None, at, version, since_version, last_at: at, postponed: None }
+    }
+
+    #[test]
+    fn a_batch_that_began_before_something_was_forgotten_does_not_put_it_back() {
+        let (memory, book) = (Memory::new(1_000, true), book(1));
+        for forget in [|memory: &Memory| memory.forget(AccountId::from_bits(1)), |memory: &Memory| memory.forget_all()]
+        {
+            let before = memory.moment();
+            memory.publish(&book, as_of(1), (true, &before));
+            assert!(memory.last_terms(book.account).is_some());
+            forget(&memory);
+            memory.publish(&book, as_of(2), (true, &before));
+            assert!(memory.last_terms(book.account).is_none());
+            let (ticket, now) = (memory.ticket(book.account), memory.moment());
+            memory.publish_read((ticket, &before), &book, as_of(2));
+            assert!(memory.last_terms(book.account).is_none());
+            memory.publish_read((ticket, &now), &book, as_of(2));
+            assert!(memory.last_terms(book.account).is_some());
+        }
+    }
+
+    #[test]
+    fn balances_are_kept_only_from_the_version_before() {
+        let (memory, empty, mut full) = (Memory::new(1_000, true), book(1), book(1));
+        let place = Place {
+            scope: domain::catalog::LimitScope::Account,
+            scope_id: None,
+            meter: "requests".into(),
+            window: domain::windows::WindowKind::Month,
+            start: Timestamp::EPOCH,
+        };
+        full.load_balance(place.clone(), Balance { used: 7, ..Balance::default() });
+        let moment = memory.moment();
+        let knows = |memory: &Memory| {
+            memory.remembrance(full.account, std::slice::from_ref(&place), Timestamp::EPOCH).is_some()
+        };
+        // After the version before; after one that others made; and after a crash that took one back.
+        for (next, known) in [(3, true), (4, false), (2, false)] {
+            memory.publish(&full, as_of(2), (true, &moment));
+            memory.publish(&empty, as_of(next), (true, &moment));
+            assert_eq!(knows(&memory), known, "version {next} after 2");
+        }
+        memory.publish(&full, AsOf { version: NOT_ON_DISK, ..as_of(5) }, (true, &moment));
+        assert!(!knows(&memory) && memory.last_terms(full.account).is_some());
+        memory.publish(&empty, as_of(6), (true, &moment));
+        assert!(!knows(&memory));
     }
 }

@@ -15,8 +15,8 @@ use domain::ledger::Outcome;
 use tokio::sync::mpsc;
 
 use super::batch::{BookWrites, ReservationWrite};
-use super::memory::AsOf;
-use super::postgres_loading::{Loaded, load};
+use super::memory::{AsOf, Moment, NOT_ON_DISK};
+use super::postgres_loading::{Loaded, load, must_be_synced};
 use super::postgres_remembered::{Judged, MoveError, Remembered};
 use super::postgres_writing::{fill_replays, lock_and_find, write_and_commit};
 use super::queue::BATCH;
@@ -164,6 +164,9 @@ impl Lane {
         requests: &[&Request],
     ) -> Result<Option<(Judged, HashSet<AccountId>)>, StorageError> {
         let Ok(client) = self.pool.get().await else { return Ok(None) };
+        if remembered.is_past(&self.shared) {
+            return Ok(None);
+        }
         let Ok(Some(judged)) = remembered.judge(&client, &self.shared, requests).await else { return Ok(None) };
         let written = match judged.write(&client, &self.shared).await {
             Ok(written) => written,
@@ -241,12 +244,13 @@ impl Lane {
         requests: &[&Request],
         answers: &mut Vec<Result<Answer, LedgerError>>,
     ) -> Result<(), BatchError> {
+        let began = self.shared.memory.moment();
         let plans = match self.shared.plans() {
             Some(plans) => plans,
             None => self.read_plans().await?,
         };
         let client = self.pool.get().await?;
-        let outcome = self.in_transaction(&client, &plans, requests, answers).await;
+        let outcome = self.in_transaction(&client, (&plans, &began), requests, answers).await;
         if let Err(BatchError::Data(_) | BatchError::Before(_)) = &outcome {
             // Whatever the server still thinks of this transaction ends here; a dead connection is replaced by the pool.
             let _ = client.batch_execute("ROLLBACK").await;
@@ -257,7 +261,7 @@ impl Lane {
     async fn in_transaction(
         &self,
         client: &Object,
-        plans: &super::plan_book::PlanBook,
+        (plans, began): (&super::plan_book::PlanBook, &Moment),
         requests: &[&Request],
         answers: &mut Vec<Result<Answer, LedgerError>>,
     ) -> Result<(), BatchError> {
@@ -283,9 +287,12 @@ impl Lane {
         batch.write_postponed(&mut changes, postponed);
         note_expiries(&changes, &mut as_of);
         write_and_commit(client, &batch.writes, &changes).await?;
+        let is_synced = must_be_synced(requests);
         for (account, book) in &batch.books {
             if let Some(as_of) = as_of.get(account) {
-                self.shared.memory.publish(book, as_of.clone(), batch.accepted.contains(account));
+                let version = if is_synced { as_of.version } else { NOT_ON_DISK };
+                let as_of = AsOf { version, ..as_of.clone() };
+                self.shared.memory.publish(book, as_of, (batch.accepted.contains(account), began));
             }
         }
         self.shared.tell_of_jobs(&batch);
@@ -296,7 +303,7 @@ impl Lane {
                 && !batch.accepted.contains(&account)
             {
                 let judged_at = as_of.get(&account).map_or_else(|| at(&account), |as_of| as_of.at);
-                self.shared.memory.remember_denial(account, denial, judged_at);
+                self.shared.memory.remember_denial(account, denial, (judged_at, began));
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ use crate::value::Row;
 /// The lock. Written as an insert because several accounts are locked in one statement, in one order, and an account's
 /// first command makes its row.
 pub(super) const LOCK: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at, version) \
-    SELECT wanted, 0, $2, 1 FROM unnest($1::text[]) AS wanted ORDER BY wanted \
+    SELECT wanted, 0, $2, 1 FROM unnest($1::text[]) AS wanted ORDER BY wanted COLLATE \"C\" \
     ON CONFLICT (account_id) DO UPDATE SET last_at = GREATEST(ledger_accounts.last_at, excluded.last_at), \
     version = ledger_accounts.version + 1 RETURNING account_id, entitlement_epoch, last_at, version, postponed, \
     (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)) AS database_now";
@@ -109,8 +109,7 @@ pub(super) async fn load(
     let (mut remembered, guessed) = remember(shared, requests, before);
     let strangers: Vec<AccountId> = accounts.into_iter().filter(|account| !remembered.contains_key(account)).collect();
     let lock = client.prepare_cached(LOCK).await?;
-    let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
-    let begin = if is_synced { "BEGIN" } else { "BEGIN; SET LOCAL synchronous_commit = off" };
+    let begin = if must_be_synced(requests) { "BEGIN" } else { "BEGIN; SET LOCAL synchronous_commit = off" };
     let lock_values: [&(dyn ToSql + Sync); 2] = [&names, &before_micros];
     // Sent in this order without waiting in between; the server works through them one after another.
     let (begun, locked, balances, keys, named, reversed, found) = tokio::join!(
@@ -149,6 +148,11 @@ pub(super) async fn load(
     load_missing_credits(client, &mut loaded, requests).await?;
     load_missing_balances(client, shared, &mut loaded, requests).await?;
     Ok(loaded)
+}
+
+/// Whether one of them waits for the disk, and with it the others.
+pub(super) fn must_be_synced(requests: &[&Request]) -> bool {
+    requests.iter().any(|request| request.durability == Durability::Synced)
 }
 
 impl Locked {

@@ -12,11 +12,11 @@ use deadpool_postgres::Object;
 use domain::ids::{AccountId, EventId, JobId};
 use domain::ledger::{Action, Outcome, Place};
 use domain::time::Timestamp;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
 
 use super::batch::Batch;
-use super::memory::{AsOf, Remembrance};
+use super::memory::{AsOf, Moment, Remembrance};
 use super::postgres_keys::{load_keys, select_keys};
 use super::postgres_writing::{Column, column, event_columns, fill_replays, job_columns, key_columns};
 use super::postponed::Postponed;
@@ -54,13 +54,15 @@ pub(crate) const STATEMENTS: &[&str] = &[MOVE];
 pub(super) struct Remembered {
     accounts: BTreeMap<AccountId, Remembrance>,
     at: Timestamp,
+    began: Moment,
 }
 
 /// What a batch came to, by account.
 pub(super) struct Judged {
     pub batch: Batch,
     pub answers: Vec<Result<Answer, LedgerError>>,
-    pub at: Timestamp,
+    at: Timestamp,
+    began: Moment,
     rows: BTreeMap<AccountId, AccountRow>,
 }
 
@@ -83,7 +85,7 @@ pub(super) enum MoveError {
 impl Remembered {
     /// The accounts of these requests that can be judged by memory, if it is true.
     pub fn of(shared: &Shared, requests: &[&Request]) -> Self {
-        let at = shared.clock.now();
+        let (at, began) = (shared.clock.now(), shared.memory.moment());
         let mut wanted: HashMap<AccountId, Vec<&Request>> = HashMap::new();
         for request in requests {
             wanted.entry(request.command.event.account).or_default().push(request);
@@ -92,11 +94,16 @@ impl Remembered {
             let remembered = remembrance(shared, account, &requests, at)?;
             Some((account, remembered))
         });
-        Self { accounts: judged.collect(), at }
+        Self { accounts: judged.collect(), at, began }
     }
 
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
+    }
+
+    /// Whether something of these accounts may have been forgotten since.
+    pub fn is_past(&self, shared: &Shared) -> bool {
+        self.accounts.keys().any(|account| shared.memory.is_past(&self.began, *account))
     }
 
     pub fn has(&self, request: &Request) -> bool {
@@ -144,7 +151,10 @@ impl Remembered {
                 Arc::make_mut(&mut row.postponed).add_to_day((day, meter, model), sum);
             }
         }
-        Ok(Some(Judged { batch, answers, at, rows }))
+        if rows.values().any(|row| row.postponed.is_too_long()) {
+            return Ok(None);
+        }
+        Ok(Some(Judged { batch, answers, at, began: self.began, rows }))
     }
 }
 
@@ -192,7 +202,7 @@ impl Judged {
         let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
         let moved = match client.query(&statement, &values).await {
             Ok(moved) => moved,
-            Err(error) if error.code().is_some_and(says_that_nothing_is_written) => {
+            Err(error) if says_that_nothing_is_written(&error) => {
                 return Err(MoveError::Before(error.into()));
             }
             Err(_) => return Err(MoveError::Lost),
@@ -217,7 +227,7 @@ impl Judged {
                 last_at: self.at,
                 postponed: (!row.postponed.is_empty()).then(|| row.postponed.clone()),
             };
-            shared.memory.publish(book, as_of, self.batch.accepted.contains(account));
+            shared.memory.publish(book, as_of, (self.batch.accepted.contains(account), &self.began));
         }
         shared.tell_of_jobs(&self.batch);
         for (request, answer) in requests.iter().zip(&self.answers) {
@@ -227,7 +237,7 @@ impl Judged {
                 && written.contains(&account)
                 && !self.batch.accepted.contains(&account)
             {
-                shared.memory.remember_denial(account, denial, self.at);
+                shared.memory.remember_denial(account, denial, (self.at, &self.began));
             }
         }
     }
@@ -242,8 +252,8 @@ impl Judged {
     }
 }
 
-/// Errors in the data, conflicts, full disks and a statement that took too long end the transaction before its commit. A
-/// server that is being stopped may have committed.
-fn says_that_nothing_is_written(code: &SqlState) -> bool {
-    *code == SqlState::QUERY_CANCELED || ["22", "23", "40", "42", "53", "55"].contains(&&code.code()[..2])
+/// An error ends the statement's own transaction before its commit. What ends the connection as well, such as a server that
+/// is being stopped, may come after it.
+fn says_that_nothing_is_written(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| error.parsed_severity() == Some(Severity::Error))
 }

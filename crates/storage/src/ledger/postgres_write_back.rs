@@ -2,6 +2,7 @@
 //! tables. Batches do it by themselves when much or long waits (`postgres_loading.rs`).
 
 use domain::ids::AccountId;
+use domain::time::Timestamp;
 
 use super::postponed::Postponed;
 use crate::value::Value;
@@ -22,24 +23,33 @@ const ADD_TO_DAY: &str = "INSERT INTO usage_daily (account_id, day, meter, model
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, day, meter, model) DO UPDATE SET \
     events = usage_daily.events + excluded.events, amount = CAST(LEAST(GREATEST(CAST(usage_daily.amount AS NUMERIC) \
     + excluded.amount, -9223372036854775808), 9223372036854775807) AS BIGINT)";
-const SOME: &str = "SELECT account_id FROM ledger_accounts WHERE account_id > $1 AND LENGTH(postponed) > 0 \
-    AND last_at < $2 ORDER BY account_id LIMIT 256";
+/// By the key, whatever is found, so that the statement takes no longer where little is.
+const AFTER: &str = "SELECT account_id, CAST(CASE WHEN LENGTH(postponed) > 0 AND last_at < $2 THEN 1 ELSE 0 END AS BIGINT) \
+    AS is_behind FROM ledger_accounts WHERE account_id > $1 ORDER BY account_id LIMIT 1000";
 
-pub(crate) const STATEMENTS: &[&str] = &[POSTPONED, TAKE, CLEAR, UPSERT_BALANCE, ADD_TO_DAY, SOME];
+pub(crate) const STATEMENTS: &[&str] = &[POSTPONED, TAKE, CLEAR, UPSERT_BALANCE, ADD_TO_DAY, AFTER];
 
 /// Whether the account's row keeps something that the tables lack.
 pub(crate) fn is_behind(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, StorageError> {
     Ok(tx.query_optional(POSTPONED, &[account.into()])?.is_some())
 }
 
-/// Accounts after this one whose rows keep something back and that were last used before that time, 256 at most.
-pub(crate) fn accounts_behind(
+/// Of the thousand accounts after this one, those whose rows keep something back and that were last used before that time;
+/// and the last of the thousand, if there are so many.
+pub(crate) fn accounts_after(
     tx: &mut Tx<'_>,
     after: &str,
-    idle_since: domain::time::Timestamp,
-) -> Result<Vec<AccountId>, StorageError> {
-    let rows = tx.query(SOME, &[after.into(), idle_since.into()])?;
-    rows.iter().map(|row| row.parsed("account_id", AccountId::parse)).collect()
+    idle_since: Timestamp,
+) -> Result<(Vec<AccountId>, Option<String>), StorageError> {
+    let rows = tx.query(AFTER, &[after.into(), idle_since.into()])?;
+    let mut behind = Vec::new();
+    for row in &rows {
+        if row.integer("is_behind")? != 0 {
+            behind.push(row.parsed("account_id", AccountId::parse)?);
+        }
+    }
+    let last = rows.last().filter(|_| rows.len() == 1_000).map(|row| row.text("account_id").map(str::to_owned));
+    Ok((behind, last.transpose()?))
 }
 
 /// Writes what the account's row keeps to the tables, and takes it from the row.

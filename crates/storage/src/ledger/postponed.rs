@@ -42,6 +42,11 @@ impl Postponed {
         self.balances.len() + self.days.len() >= MOST || now.since(since) >= LONGEST_MICROS
     }
 
+    /// Whether an account's row should not have to keep it, not even for a while.
+    pub fn is_too_long(&self) -> bool {
+        self.balances.len() + self.days.len() > 4 * MOST
+    }
+
     pub fn balance(&self, place: &Place) -> Option<Balance> {
         self.balances.iter().find(|(kept, _)| kept == place).map(|(_, balance)| *balance)
     }

@@ -7,7 +7,7 @@ use domain::ledger::{Action, Balance, Book, Command, LimitState, Outcome, Place,
 use domain::name::Name;
 use domain::time::Timestamp;
 
-use super::memory::ReadTicket;
+use super::memory::{Moment, ReadTicket};
 use super::plan_book::PlanBook;
 use super::{CallerKey, Ledger, LedgerError, Shared, redo, rows, terms};
 use crate::records::accounts;
@@ -98,6 +98,7 @@ impl Ledger {
     /// The account of an external id. What judges it is read and remembered in the same transaction: whoever asks is
     /// about to need it.
     pub async fn account_named(&self, external_id: &str) -> Result<Option<AccountId>, StorageError> {
+        let began = self.shared.memory.moment();
         let (shared, plans) = (self.shared.clone(), self.plans().await?);
         let (now, external_id) = (shared.clock.now(), external_id.to_owned());
         let read = move |tx: &mut Tx<'_>| {
@@ -106,7 +107,8 @@ impl Ledger {
             let account = found.id;
             if let Some(plans) = plans.clone() {
                 let needed = needed_by_all(now);
-                let reading = Reading { shared: shared.clone(), plans, account, now, needed };
+                let began = began.clone();
+                let reading = Reading { shared: shared.clone(), plans, account, now, began, needed };
                 match reading.run(tx, By::Reader, shared.memory.ticket_of(&tickets, account)) {
                     // What is wrong with its terms is told to whoever needs them.
                     Ok(_) | Err(StorageError::Unexpected(_)) => {}
@@ -203,8 +205,9 @@ impl Ledger {
         now: Timestamp,
         needed: impl Fn(&Book) -> Vec<Place> + Send + Sync + 'static,
     ) -> Result<Option<Book>, StorageError> {
+        let began = self.shared.memory.moment();
         let plans = self.plans().await?.ok_or_else(no_catalog)?;
-        let reading = Arc::new(Reading { shared: self.shared.clone(), plans, account, now, needed });
+        let reading = Arc::new(Reading { shared: self.shared.clone(), plans, account, now, began, needed });
         let by_reader = reading.clone();
         let read = move |tx: &mut Tx<'_>| {
             let ticket = by_reader.shared.memory.ticket(account);
@@ -232,6 +235,8 @@ struct Reading<N> {
     plans: Arc<PlanBook>,
     account: AccountId,
     now: Timestamp,
+    /// Before the plans were taken.
+    began: Moment,
     needed: N,
 }
 
@@ -296,7 +301,7 @@ fn load_book<N: Fn(&Book) -> Vec<Place>>(
     by: By,
     ticket: ReadTicket,
 ) -> Result<Option<Book>, StorageError> {
-    let Reading { shared, plans, account, now, needed } = reading;
+    let Reading { shared, plans, account, now, began, needed } = reading;
     let (account, now) = (*account, *now);
     let Some((mut book, as_of)) = terms::load_book(tx, plans, account, now)? else { return Ok(None) };
     let mut places = needed(&book);
@@ -314,7 +319,7 @@ fn load_book<N: Fn(&Book) -> Vec<Place>>(
         let balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
         book.load_balance(place, balance);
     }
-    shared.memory.publish_read(ticket, &book, as_of);
+    shared.memory.publish_read((ticket, began), &book, as_of);
     for reservation in expired {
         let event = EventId::new(account, now, 0);
         let action = Action::Expire { reservation };

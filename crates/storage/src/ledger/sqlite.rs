@@ -84,7 +84,7 @@ fn answer(pending: Pending, outcome: Result<Answer, LedgerError>) {
 }
 
 fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) -> Result<Answers, StorageError> {
-    let at = shared.clock.now();
+    let (at, began) = (shared.clock.now(), shared.memory.moment());
     let mut batch = Batch::default();
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
     let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
@@ -104,7 +104,7 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
         let as_of = AsOf { next_expiry, at, version: 0, since_version: 0, last_at: at, postponed: None };
-        shared.memory.publish(book, as_of, batch.accepted.contains(account));
+        shared.memory.publish(book, as_of, (batch.accepted.contains(account), &began));
     }
     shared.tell_of_jobs(&batch);
     for (request, answer) in requests.iter().zip(&answers) {
@@ -113,7 +113,7 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
         if let Ok(Answer::Judged(domain::ledger::Outcome::Denied(denial))) = answer
             && !batch.accepted.contains(&account)
         {
-            shared.memory.remember_denial(account, denial, at);
+            shared.memory.remember_denial(account, denial, (at, &began));
         }
     }
     Ok(answers)

@@ -164,9 +164,18 @@ impl Node {
     }
 
     pub async fn apply_catalog(&self) {
-        let catalog = domain::catalog::parse(CATALOG).expect("a good catalog");
-        let (now, entropy) = (self.clock.now(), self.entropy.clone());
-        self.write(move |tx| catalogs::apply(tx, &catalog, CATALOG, now, || Id::new(now, entropy.bits()))).await;
+        self.apply(CATALOG).await;
+    }
+
+    /// Applies the catalog with this line of the free plan's limits.
+    pub async fn apply_catalog_with(&self, free_limits: &str) {
+        self.apply(&CATALOG.replace("limits = { requests = 100, tokens = 1_000, seats = 5 }", free_limits)).await;
+    }
+
+    async fn apply(&self, text: &str) {
+        let catalog = domain::catalog::parse(text).expect("a good catalog");
+        let (now, entropy, text) = (self.clock.now(), self.entropy.clone(), text.to_owned());
+        self.write(move |tx| catalogs::apply(tx, &catalog, &text, now, || Id::new(now, entropy.bits()))).await;
     }
 
     pub async fn new_account(&self) -> AccountId {

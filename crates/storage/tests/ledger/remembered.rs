@@ -149,3 +149,28 @@ async fn thresholds_keys_and_terms_are_as_exact_by_memory() {
     assert_eq!(node.usage(account).await, (101, 0));
     node.must_be_exact().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_is_applied_while_accounts_are_busy_holds_for_them() {
+    for place in Place::both() {
+        let (node, account) = place.node().await;
+        let busy = node.clone();
+        let using = tokio::spawn(async move {
+            for _ in 0..40 {
+                let requests = (0..4).map(|_| busy.consuming(account, 1));
+                busy.ask_all(requests.collect()).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Whoever is on the default plan without having chosen it is on its newest version.
+        node.apply_catalog_with("limits = { requests = 7, tokens = 1_000, seats = 5 }").await;
+        using.await.unwrap();
+        let before = node.usage(account).await.0;
+        denied(node.consume(account, 1).await);
+        let other = node.new_account().await;
+        accepted(node.consume(other, 7).await);
+        denied(node.consume(other, 1).await);
+        assert_eq!((node.usage(account).await.0, node.usage(other).await.0), (before, 7));
+        node.must_be_exact().await;
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::ids::AccountId;
-use storage::ledger::{Answer, LedgerError};
+use storage::ledger::{Answer, Durability, LedgerError, Request};
 use testkit::postgres::{Cluster, TestDatabase, cluster};
 
 use super::node::*;
@@ -74,4 +74,24 @@ async fn every_command_counts_once_while_the_database_crashes() {
         cluster.start().unwrap();
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_takes_back_that_did_not_wait_for_the_disk_is_not_remembered() {
+    let Some(cluster) = cluster() else { return };
+    let place = Place::on(TestDatabase::create_in(&cluster));
+    let (node, account) = place.node().await;
+    accepted(node.consume(account, 1).await);
+    for round in 1..=3 {
+        let (_, hold) = node.reserving(account, 10, 600);
+        accepted(node.ask(Request { durability: Durability::Ordered, ..hold }).await);
+        tokio::task::block_in_place(|| {
+            cluster.kill().unwrap();
+            cluster.start().unwrap();
+        });
+        ask_until_answered(&node, account, round).await;
+        accepted(node.consume(account, 1).await);
+        node.must_be_exact().await;
+    }
+    drop((node, place));
 }
