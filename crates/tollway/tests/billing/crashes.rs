@@ -7,6 +7,7 @@
 mod flows;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::server::{Engine, TestServer};
@@ -35,7 +36,9 @@ enum Mishap {
 const EVERY_TRY: u32 = 3;
 const LONG_MS: u32 = 20_000;
 /// Nothing was asked for so long: nothing is asked any more.
-const QUIET: std::time::Duration = std::time::Duration::from_millis(300);
+const QUIET: Duration = Duration::from_millis(300);
+/// The same where what is asked besides would be taken for the flow's own.
+const QUIET_ENOUGH_TO_COUNT: Duration = Duration::from_millis(1_500);
 
 #[test]
 fn a_lost_answer_is_found_by_asking_again() {
@@ -101,15 +104,15 @@ impl Lane {
         let server = site.start();
         stand_in.tell(&server).await;
         let lane = Lane { site, stand_in, server, customers: 0, _catalog: catalog };
-        lane.quiet().await;
+        lane.quiet(QUIET).await;
         lane
     }
 
     /// A server that starts compares with Stripe by itself; after that nobody asks but the flow.
-    async fn quiet(&self) {
+    async fn quiet(&self, long: Duration) {
         let mut asked = usize::MAX;
         loop {
-            tokio::time::sleep(QUIET).await;
+            tokio::time::sleep(long).await;
             let now = self.requests().await.len();
             if now == asked {
                 return;
@@ -127,6 +130,7 @@ impl Lane {
     async fn play(&mut self, flow: Flow, mishaps: &[Mishap]) {
         let id = self.customer(flow);
         flow.arrange(&self.server, &self.stand_in, &id).await;
+        self.quiet(QUIET_ENOUGH_TO_COUNT).await;
         let before = self.requests().await.len();
         let answer = flow.act(&self.server, &self.stand_in, &id).await.expect("an answer");
         assert!(answer.status < 300, "{flow:?}: {}", answer.text);
@@ -190,7 +194,7 @@ impl Lane {
         let acting = flow.act(&self.server, &self.stand_in, id);
         let come = async {
             let has_come = async || self.requests().await.len() > call;
-            until_within(std::time::Duration::from_secs(20), "the call comes", has_come).await;
+            until_within(Duration::from_secs(20), "the call comes", has_come).await;
         };
         tokio::select! {
             biased;
@@ -202,7 +206,7 @@ impl Lane {
         self.stand_in.clear_faults().await;
         self.server = self.site.start();
         self.stand_in.tell(&self.server).await;
-        self.quiet().await;
+        self.quiet(QUIET).await;
         if flow == Flow::Webhook {
             // The job is the dead server's for minutes still; a comparison is not.
             flow.compare(&self.server, id).await;
