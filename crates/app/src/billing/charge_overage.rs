@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::billing::{Stretch, overage_line, past_limits, units_to_report};
-use domain::catalog::{COST_METER, Interval, Limit, LimitScope, Past};
+use domain::billing::{Stretch, booked_before, overage_line, past_limits, units_to_report};
+use domain::catalog::{COST_METER, Charge, Interval, Limit, LimitScope, Past};
 use domain::ids::AccountId;
 use domain::ledger::Place;
 use domain::money::Currency;
@@ -231,7 +231,7 @@ async fn book(app: &App, account: AccountId, due: Vec<Due>) -> Result<(), AppErr
     app.database.write("book_overage", write).await
 }
 
-/// What was booked before, in whatever parts, is what came first.
+/// What was booked before, in whatever parts, is taken off the stretch that it was booked for.
 fn book_window(
     tx: &mut Tx<'_>,
     plans: &PlanBook,
@@ -241,11 +241,12 @@ fn book_window(
 ) -> Result<(), AppError> {
     let key = (window.window.kind, window.window.start);
     let mut booked = overage_charges::of_window(tx, account, &window.meter, key)?;
-    let mut before = 0_i64;
-    for (stretch, past) in window.stretches.iter().zip(past) {
-        let of_it = booked.iter().map(|charge| charge.quantity).sum::<i64>().saturating_sub(before).clamp(0, *past);
-        before = before.saturating_add(*past);
-        if let Some(charge) = charge(plans, account, (window, stretch), (of_it, *past), &booked) {
+    let starts = window.stretches.iter().map(|stretch| start(window, stretch));
+    let past: Vec<(Timestamp, i64)> = starts.zip(past.iter().copied()).collect();
+    let parts: Vec<_> = booked.iter().map(|charge| (charge.stretch_start, charge.quantity)).collect();
+    let before = booked_before(&past, &parts);
+    for ((stretch, (_, past)), of_it) in window.stretches.iter().zip(past).zip(before) {
+        if let Some(charge) = charge(plans, account, (window, stretch), (of_it, past), &booked) {
             let charge = OverageCharge { created_at: now, ..charge };
             overage_charges::insert(tx, &charge)?;
             booked.push(charge);
@@ -254,7 +255,12 @@ fn book_window(
     Ok(())
 }
 
-/// What is to be charged of a stretch of which `of_it` was booked before, in a window of which this is booked.
+fn start(window: &ChargedWindow, stretch: &OverStretch) -> Timestamp {
+    if stretch.is_first { window.window.start } else { stretch.from }
+}
+
+/// What is to be booked of a stretch of which `of_it` was booked before, in a window of which this is booked. What costs
+/// nothing is booked too, past `up_to` or for want of a price; of what a meter at Stripe counts, what is reported alone.
 fn charge(
     plans: &PlanBook,
     account: AccountId,
@@ -269,7 +275,8 @@ fn charge(
         // A catalog that is checked has a price in every currency; what was agreed for one account may have none.
         tracing::warn!(%account, meter = %limit.meter, "usage past a limit has no price in the account's currency");
     }
-    let (price, terms) = (price?, (price?.charge_nano, each));
+    let price = price.unwrap_or(Charge { charge_nano: 0, up_to_minor: None });
+    let terms = (price.charge_nano, each);
     let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
     let charged = booked.iter().map(|charge| charge.amount).sum::<i64>();
     let left = price.up_to_minor.map(|most| most.saturating_sub(charged).max(0));
@@ -281,20 +288,22 @@ fn charge(
     };
     let costs = |quantity: i64| overage_line(quantity, terms, None, decimals).map_or(0, |line| line.amount);
     let amount = (costs(of_it + quantity) - costs(of_it)).min(left.unwrap_or(i64::MAX));
-    let start = if stretch.is_first { window.window.start } else { stretch.from };
-    (amount > 0).then(|| OverageCharge {
+    let is_booked = if stripe_meter.is_some() { amount > 0 } else { quantity > 0 };
+    let start = start(window, stretch);
+    is_booked.then(|| OverageCharge {
         account,
         subscription: subscription.id.clone(),
         meter: limit.meter.clone(),
         window: window.window.kind,
         window_start: window.window.start,
         part: booked.len() as i64 + 1,
+        stretch_start: Some(start),
         window_end: *to,
         quantity,
         amount,
         currency: subscription.currency.clone(),
         description: description(limit, (quantity, terms), &subscription.currency, (start, *to)),
-        state: ChargeState::Waiting,
+        state: if amount > 0 { ChargeState::Waiting } else { ChargeState::Free },
         stripe_id: None,
         stripe_meter,
         created_at: Timestamp::EPOCH,

@@ -21,6 +21,9 @@ CREATE TABLE usage_splits (
     PRIMARY KEY (account_id, meter, window_kind, window_start, at)
 ) STRICT;
 
+-- When the stretch of its window began that a charge is for. It is not known of those before.
+ALTER TABLE overage_charges ADD COLUMN stretch_start INTEGER;
+
 -- When reading at Stripe began whose result was written last: what is not known from it has happened since.
 ALTER TABLE billing_customers ADD COLUMN read_at INTEGER NOT NULL DEFAULT 0;
 UPDATE billing_customers SET read_at = applied_at;
