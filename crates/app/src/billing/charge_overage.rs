@@ -22,11 +22,12 @@ use domain::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp};
 use domain::windows::Window;
 use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
+use storage::records::accounts;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::jobs::Job;
 use storage::records::overage_charges::{self, ChargeState, OverageCharge};
+use storage::records::terms_in_force::{self, Terms};
 use storage::records::usage_splits::{self, UsageSplit};
-use storage::records::{accounts, terms_in_force};
 
 use super::bill_overage::bill_overage;
 use super::charged_windows::{ChargedWindow, Ends, OverStretch, charged_windows};
@@ -58,7 +59,7 @@ struct Due {
 /// Books what is due and puts it on invoices. Doing it again charges nothing again.
 pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), AppError> {
     let mut due = Vec::new();
-    let windows = windows_over(app, account).await?;
+    let (terms, windows) = windows_over(app, account).await?;
     if !windows.is_empty() {
         let used = used_in(app, account, &windows).await?;
         for (window, used) in windows.into_iter().zip(used) {
@@ -66,7 +67,7 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
         }
     }
     if !due.is_empty() {
-        book(app, account, due).await?;
+        book(app, account, terms, due).await?;
     }
     bill_overage(app, account).await
 }
@@ -78,13 +79,13 @@ pub(crate) async fn charge_overage_soon(app: &App, job: &Job) -> Result<Done, Jo
     Ok(Done)
 }
 
-/// The windows that have stretches which are over.
-async fn windows_over(app: &App, account: AccountId) -> Result<Vec<ChargedWindow>, AppError> {
+/// The windows that have stretches which are over, by these terms.
+async fn windows_over(app: &App, account: AccountId) -> Result<(Vec<Terms>, Vec<ChargedWindow>), AppError> {
     let (plans, now) = (app.plans().await?, app.now());
-    let read = move |tx: &mut Tx<'_>| -> Result<Vec<ChargedWindow>, AppError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
         let terms = terms_in_force::of_account(tx, account)?;
         if terms.is_empty() {
-            return Ok(Vec::new());
+            return Ok((terms, Vec::new()));
         }
         let billed = billed_subscriptions::by_account(tx, account)?;
         let mut windows = charged_windows(&plans, &billed, &terms, now);
@@ -94,7 +95,7 @@ async fn windows_over(app: &App, account: AccountId) -> Result<Vec<ChargedWindow
             window.stretches.truncate(ready);
         }
         windows.retain(|window| !window.stretches.is_empty());
-        Ok(windows)
+        Ok((terms, windows))
     };
     app.database.read("windows_to_charge", read).await
 }
@@ -215,10 +216,15 @@ fn closed_for_good(window: &Window) -> Option<Timestamp> {
     window.end.map(|end| end.plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY))
 }
 
-async fn book(app: &App, account: AccountId, due: Vec<Due>) -> Result<(), AppError> {
+/// Nothing is booked where the terms are no longer those that it was counted by, which took a while: who has changed them
+/// has it counted again.
+async fn book(app: &App, account: AccountId, terms: Vec<Terms>, due: Vec<Due>) -> Result<(), AppError> {
     let (plans, now) = (app.plans().await?, app.now());
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
+        if terms_in_force::of_account(tx, account)? != terms {
+            return Ok(());
+        }
         for Due { window, past, found } in &due {
             let key = (window.window.kind, window.window.start);
             for split in found {
