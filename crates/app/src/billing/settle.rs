@@ -96,10 +96,13 @@ fn note_standing(
         let over = was_over.unwrap_or(now);
         note_plan(tx, account, (None, None), over)?;
         let since = reached.unwrap_or(next_payer.created_at).max(over);
-        return Ok(note_plan(tx, account, (standing.plan, paid_by), since)?);
+        note_plan(tx, account, (standing.plan, paid_by.clone()), since)?;
+    } else {
+        let since = reached.or(was_over).unwrap_or(now);
+        note_plan(tx, account, (standing.plan, paid_by.clone()), since)?;
     }
-    let since = reached.or(was_over).unwrap_or(now);
-    Ok(note_plan(tx, account, (standing.plan, paid_by), since)?)
+    // What was noted since may have been of something else; this is how it stands.
+    Ok(note_plan(tx, account, (standing.plan, paid_by), now)?)
 }
 
 /// What the rules are told of a subscription.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::server::TestServer;
 
 use super::Row::{Charged, Uses};
-use super::{CATALOG, at_time, buy, charged, is_charged, live};
+use super::{CATALOG, at_time, buy, charged, is_charged, live, put};
 use crate::stage::{Shop, until, with_catalog};
 
 const OLD: (i64, &str) =
@@ -200,6 +200,32 @@ async fn what_is_used_between_two_subscriptions_is_free() {
             ("2027-04-05T12:00", Charged(&[FIRST, SECOND])),
         ];
         live(&shop, "monthly", &rows).await;
+    })
+    .await;
+}
+
+/// The plan is changed at Stripe, which is not heard of, then something is agreed that is of other things. The 300 between the
+/// two are used under the new plan, as the 200 after it are, and cost nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_learned_after_something_was_agreed_counts_from_when_it_was_made() {
+    with_catalog(CATALOG, async |server: &TestServer| {
+        let shop = Shop::of(server);
+        buy(&shop, "basic", "monthly").await;
+        live(&shop, "monthly", &[("2027-03-10T12:00", Uses("tokens", 1_250))]).await;
+        at_time(&shop, "2027-03-16T12:00:00Z").await;
+        shop.ask("/sandbox/webhooks", json!({ "lose": 100 })).await;
+        change_at_stripe(&shop, "pro_monthly", "always_invoice").await;
+        shop.customer("ada").consume_of("tokens", 300).await.expect(200);
+        put(&shop, "overrides", json!({ "limits": [{ "meter": "pages", "per": "month", "amount": 70 }] })).await;
+        assert_eq!(shop.subscription("ada").await["plan"], "basic", "nothing was heard");
+        shop.customer("ada").consume_of("tokens", 200).await.expect(200);
+        let rows = [
+            ("2027-03-18T12:00", Charged(&[OLD])),
+            ("2027-04-01T12:30", Charged(&[OLD])),
+            ("2027-04-05T12:00", Charged(&[OLD])),
+        ];
+        live(&shop, "monthly", &rows).await;
+        assert_eq!(shop.subscription("ada").await["plan"], "pro");
     })
     .await;
 }
