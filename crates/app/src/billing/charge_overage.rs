@@ -167,7 +167,7 @@ fn end(stretch: &OverStretch) -> Option<Timestamp> {
     match stretch.ends {
         Ends::Window | Ends::Open => None,
         Ends::Subscription => Some(stretch.to.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND)),
-        Ends::Change => Some(stretch.to),
+        Ends::Cycle | Ends::Change => Some(stretch.to),
     }
 }
 
@@ -325,7 +325,7 @@ fn stripe_meter<'e>(plans: &PlanBook, stretch: &'e OverStretch) -> Option<&'e Na
     let plan = &plans.versions.get(plan)?.plan.key;
     let is_counted = subscription.metered.iter().any(|item| item.event == *event && item.plan == *plan);
     let is_trial = subscription.trial_end.is_some_and(|trial_end| *to <= trial_end);
-    let goes_on = *ends == Ends::Window && is_billed_soon(subscription);
+    let goes_on = matches!(ends, Ends::Window | Ends::Cycle) && is_billed_soon(subscription);
     (is_counted && !is_trial && goes_on).then_some(event)
 }
 

@@ -229,3 +229,26 @@ async fn a_change_that_is_learned_after_something_was_agreed_counts_from_when_it
     })
     .await;
 }
+
+/// To the year, which begins another period, and nothing is heard of it: the 500 that were used since are not charged by the
+/// month that was over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_used_after_a_change_of_interval_that_is_learned_late_is_not_charged_by_the_old_plan() {
+    with_catalog(CATALOG, async |server: &TestServer| {
+        let shop = Shop::of(server);
+        buy(&shop, "basic", "monthly").await;
+        live(&shop, "monthly", &[("2027-03-10T12:00", Uses("tokens", 1_250))]).await;
+        at_time(&shop, "2027-03-16T12:00:00Z").await;
+        shop.ask("/sandbox/webhooks", json!({ "lose": 100 })).await;
+        change_at_stripe(&shop, "basic_annual", "always_invoice").await;
+        shop.customer("ada").consume_of("tokens", 500).await.expect(200);
+        let rows = [
+            ("2027-03-18T12:00", Charged(&[OLD])),
+            ("2027-04-05T12:00", Charged(&[OLD])),
+            ("2027-04-20T12:00", Charged(&[OLD])),
+        ];
+        live(&shop, "annual", &rows).await;
+        assert_eq!(shop.subscription("ada").await["interval"], "annual");
+    })
+    .await;
+}
