@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::billing::{Stretch, overage_line, past_limits, units_to_report};
-use domain::catalog::{COST_METER, Interval, Limit, LimitScope, Past};
+use domain::billing::{Stretch, booked_before, overage_line, past_limits, units_to_report};
+use domain::catalog::{COST_METER, Charge, Interval, Limit, LimitScope, Past};
 use domain::ids::AccountId;
 use domain::ledger::Place;
 use domain::money::Currency;
@@ -22,11 +22,12 @@ use domain::time::{MICROS_PER_DAY, MICROS_PER_SECOND, Timestamp};
 use domain::windows::Window;
 use storage::Tx;
 use storage::ledger::plan_book::PlanBook;
+use storage::records::accounts;
 use storage::records::billed_subscriptions::{self, BilledSubscription};
 use storage::records::jobs::Job;
 use storage::records::overage_charges::{self, ChargeState, OverageCharge};
+use storage::records::terms_in_force::{self, Terms};
 use storage::records::usage_splits::{self, UsageSplit};
-use storage::records::{accounts, terms_in_force};
 
 use super::bill_overage::bill_overage;
 use super::charged_windows::{ChargedWindow, Ends, OverStretch, charged_windows};
@@ -58,7 +59,7 @@ struct Due {
 /// Books what is due and puts it on invoices. Doing it again charges nothing again.
 pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), AppError> {
     let mut due = Vec::new();
-    let windows = windows_over(app, account).await?;
+    let (terms, windows) = windows_over(app, account).await?;
     if !windows.is_empty() {
         let used = used_in(app, account, &windows).await?;
         for (window, used) in windows.into_iter().zip(used) {
@@ -66,7 +67,7 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
         }
     }
     if !due.is_empty() {
-        book(app, account, due).await?;
+        book(app, account, terms, due).await?;
     }
     bill_overage(app, account).await
 }
@@ -78,13 +79,13 @@ pub(crate) async fn charge_overage_soon(app: &App, job: &Job) -> Result<Done, Jo
     Ok(Done)
 }
 
-/// The windows that have stretches which are over.
-async fn windows_over(app: &App, account: AccountId) -> Result<Vec<ChargedWindow>, AppError> {
+/// The windows that have stretches which are over, by these terms.
+async fn windows_over(app: &App, account: AccountId) -> Result<(Vec<Terms>, Vec<ChargedWindow>), AppError> {
     let (plans, now) = (app.plans().await?, app.now());
-    let read = move |tx: &mut Tx<'_>| -> Result<Vec<ChargedWindow>, AppError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
         let terms = terms_in_force::of_account(tx, account)?;
         if terms.is_empty() {
-            return Ok(Vec::new());
+            return Ok((terms, Vec::new()));
         }
         let billed = billed_subscriptions::by_account(tx, account)?;
         let mut windows = charged_windows(&plans, &billed, &terms, now);
@@ -94,7 +95,7 @@ async fn windows_over(app: &App, account: AccountId) -> Result<Vec<ChargedWindow
             window.stretches.truncate(ready);
         }
         windows.retain(|window| !window.stretches.is_empty());
-        Ok(windows)
+        Ok((terms, windows))
     };
     app.database.read("windows_to_charge", read).await
 }
@@ -166,7 +167,7 @@ fn end(stretch: &OverStretch) -> Option<Timestamp> {
     match stretch.ends {
         Ends::Window | Ends::Open => None,
         Ends::Subscription => Some(stretch.to.plus_micros(CLOCKS_DIFFER_SECONDS * MICROS_PER_SECOND)),
-        Ends::Change => Some(stretch.to),
+        Ends::Cycle | Ends::Change => Some(stretch.to),
     }
 }
 
@@ -215,10 +216,15 @@ fn closed_for_good(window: &Window) -> Option<Timestamp> {
     window.end.map(|end| end.plus_micros(LONGEST_RESERVATION_DAYS * MICROS_PER_DAY))
 }
 
-async fn book(app: &App, account: AccountId, due: Vec<Due>) -> Result<(), AppError> {
+/// Nothing is booked where the terms are no longer those that it was counted by, which took a while: who has changed them
+/// has it counted again.
+async fn book(app: &App, account: AccountId, terms: Vec<Terms>, due: Vec<Due>) -> Result<(), AppError> {
     let (plans, now) = (app.plans().await?, app.now());
     let write = move |tx: &mut Tx<'_>| -> Result<(), AppError> {
         accounts::lock(tx, account)?.ok_or(AppError::AccountUnknown)?;
+        if terms_in_force::of_account(tx, account)? != terms {
+            return Ok(());
+        }
         for Due { window, past, found } in &due {
             let key = (window.window.kind, window.window.start);
             for split in found {
@@ -231,7 +237,7 @@ async fn book(app: &App, account: AccountId, due: Vec<Due>) -> Result<(), AppErr
     app.database.write("book_overage", write).await
 }
 
-/// What was booked before, in whatever parts, is what came first.
+/// What was booked before, in whatever parts, is taken off the stretch that it was booked for.
 fn book_window(
     tx: &mut Tx<'_>,
     plans: &PlanBook,
@@ -241,11 +247,12 @@ fn book_window(
 ) -> Result<(), AppError> {
     let key = (window.window.kind, window.window.start);
     let mut booked = overage_charges::of_window(tx, account, &window.meter, key)?;
-    let mut before = 0_i64;
-    for (stretch, past) in window.stretches.iter().zip(past) {
-        let of_it = booked.iter().map(|charge| charge.quantity).sum::<i64>().saturating_sub(before).clamp(0, *past);
-        before = before.saturating_add(*past);
-        if let Some(charge) = charge(plans, account, (window, stretch), (of_it, *past), &booked) {
+    let starts = window.stretches.iter().map(|stretch| start(window, stretch));
+    let past: Vec<(Timestamp, i64)> = starts.zip(past.iter().copied()).collect();
+    let parts: Vec<_> = booked.iter().map(|charge| (charge.stretch_start, charge.quantity)).collect();
+    let before = booked_before(&past, &parts);
+    for ((stretch, (_, past)), of_it) in window.stretches.iter().zip(past).zip(before) {
+        if let Some(charge) = charge(plans, account, (window, stretch), (of_it, past), &booked) {
             let charge = OverageCharge { created_at: now, ..charge };
             overage_charges::insert(tx, &charge)?;
             booked.push(charge);
@@ -254,7 +261,12 @@ fn book_window(
     Ok(())
 }
 
-/// What is to be charged of a stretch of which `of_it` was booked before, in a window of which this is booked.
+fn start(window: &ChargedWindow, stretch: &OverStretch) -> Timestamp {
+    if stretch.is_first { window.window.start } else { stretch.from }
+}
+
+/// What is to be booked of a stretch of which `of_it` was booked before, in a window of which this is booked. What costs
+/// nothing is booked too, past `up_to` or for want of a price; of what a meter at Stripe counts, what is reported alone.
 fn charge(
     plans: &PlanBook,
     account: AccountId,
@@ -269,7 +281,8 @@ fn charge(
         // A catalog that is checked has a price in every currency; what was agreed for one account may have none.
         tracing::warn!(%account, meter = %limit.meter, "usage past a limit has no price in the account's currency");
     }
-    let (price, terms) = (price?, (price?.charge_nano, each));
+    let price = price.unwrap_or(Charge { charge_nano: 0, up_to_minor: None });
+    let terms = (price.charge_nano, each);
     let decimals = Currency::parse(&subscription.currency).map_or(2, Currency::decimals);
     let charged = booked.iter().map(|charge| charge.amount).sum::<i64>();
     let left = price.up_to_minor.map(|most| most.saturating_sub(charged).max(0));
@@ -281,20 +294,22 @@ fn charge(
     };
     let costs = |quantity: i64| overage_line(quantity, terms, None, decimals).map_or(0, |line| line.amount);
     let amount = (costs(of_it + quantity) - costs(of_it)).min(left.unwrap_or(i64::MAX));
-    let start = if stretch.is_first { window.window.start } else { stretch.from };
-    (amount > 0).then(|| OverageCharge {
+    let is_booked = if stripe_meter.is_some() { amount > 0 } else { quantity > 0 };
+    let start = start(window, stretch);
+    is_booked.then(|| OverageCharge {
         account,
         subscription: subscription.id.clone(),
         meter: limit.meter.clone(),
         window: window.window.kind,
         window_start: window.window.start,
         part: booked.len() as i64 + 1,
+        stretch_start: Some(start),
         window_end: *to,
         quantity,
         amount,
         currency: subscription.currency.clone(),
         description: description(limit, (quantity, terms), &subscription.currency, (start, *to)),
-        state: ChargeState::Waiting,
+        state: if amount > 0 { ChargeState::Waiting } else { ChargeState::Free },
         stripe_id: None,
         stripe_meter,
         created_at: Timestamp::EPOCH,
@@ -310,7 +325,7 @@ fn stripe_meter<'e>(plans: &PlanBook, stretch: &'e OverStretch) -> Option<&'e Na
     let plan = &plans.versions.get(plan)?.plan.key;
     let is_counted = subscription.metered.iter().any(|item| item.event == *event && item.plan == *plan);
     let is_trial = subscription.trial_end.is_some_and(|trial_end| *to <= trial_end);
-    let goes_on = *ends == Ends::Window && is_billed_soon(subscription);
+    let goes_on = matches!(ends, Ends::Window | Ends::Cycle) && is_billed_soon(subscription);
     (is_counted && !is_trial && goes_on).then_some(event)
 }
 

@@ -45,8 +45,10 @@ pub(super) struct OverStretch {
 /// What a stretch ends with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Ends {
-    /// The window, or the cycle that it was counted in: nothing is counted there any more.
+    /// The window: nothing is counted there any more.
     Window,
+    /// The cycle that it was counted in, which was counted on in until it was learned.
+    Cycle,
     Subscription,
     /// Other terms.
     Change,
@@ -165,7 +167,7 @@ fn pieces<'t>(
         let next_cycle = within.filter(|(_, cycle)| cycle.is_followed).map(|(_, cycle)| cycle.end);
         let ends = [
             (window.end, Ends::Window),
-            (next_cycle, Ends::Window),
+            (next_cycle, Ends::Cycle),
             (subscription.ended_at, Ends::Subscription),
             (terms.get(place + 1).map(|next| next.since), Ends::Change),
             (Some(Timestamp::MAX), Ends::Open),

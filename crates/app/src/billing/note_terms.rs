@@ -13,19 +13,34 @@ use super::charge_overage::CHARGE_OVERAGE;
 use crate::App;
 
 /// From `since` on the account is on this plan, paid for by this subscription. What is so already changes nothing, and
-/// who has never paid has nothing to be charged.
+/// who has never paid has nothing to be charged. What was agreed stays as it was noted, also where the plan is learned late:
+/// then what was noted since of the plan before is of this one.
 pub(super) fn note_plan(
     tx: &mut Tx<'_>,
     account: AccountId,
     (plan, subscription): (Option<PlanVersionId>, Option<String>),
     since: Timestamp,
 ) -> Result<(), StorageError> {
-    let last = terms_in_force::last(tx, account)?;
-    if last.is_none() && subscription.is_none() {
+    let all = terms_in_force::of_account(tx, account)?;
+    let Some(first) = all.first() else {
+        if subscription.is_some() {
+            let overrides = subscriptions::overrides(tx, account)?.unwrap_or_default();
+            terms_in_force::put(tx, &Terms { account, since, plan, subscription, overrides })?;
+        }
+        return Ok(());
+    };
+    let since = since.max(first.since);
+    let (before, later): (Vec<&Terms>, Vec<&Terms>) = all.iter().partition(|terms| terms.since <= since);
+    let Some(former) = before.last() else { return Ok(()) };
+    if (former.plan, &former.subscription) == (plan, &subscription) {
         return Ok(());
     }
-    let overrides = subscriptions::overrides(tx, account)?.unwrap_or_default();
-    note(tx, last, Terms { account, since, plan, subscription, overrides }).map(|_| ())
+    let is_of_former = |terms: &&&Terms| (terms.plan, &terms.subscription) == (former.plan, &former.subscription);
+    terms_in_force::put(tx, &Terms { since, plan, subscription: subscription.clone(), ..(*former).clone() })?;
+    for terms in later.iter().take_while(is_of_former) {
+        terms_in_force::put(tx, &Terms { plan, subscription: subscription.clone(), ..(*terms).clone() })?;
+    }
+    Ok(())
 }
 
 /// From `since` on this is agreed beside the account's plan. False: nothing has changed by it.
@@ -35,17 +50,9 @@ pub(super) fn note_overrides(
     overrides: &Overrides,
     since: Timestamp,
 ) -> Result<bool, StorageError> {
-    let Some(last) = terms_in_force::last(tx, account)? else { return Ok(false) };
-    let terms = Terms { since, overrides: overrides.clone(), ..last.clone() };
-    note(tx, Some(last), terms)
-}
-
-fn note(tx: &mut Tx<'_>, last: Option<Terms>, terms: Terms) -> Result<bool, StorageError> {
-    let since = last.as_ref().map_or(terms.since, |last| terms.since.max(last.since));
-    if last.is_some_and(|last| Terms { since: terms.since, ..last } == terms) {
-        return Ok(false);
-    }
-    terms_in_force::put(tx, &Terms { since, ..terms })?;
+    let last = terms_in_force::last(tx, account)?;
+    let Some(last) = last.filter(|last| last.overrides != *overrides) else { return Ok(false) };
+    terms_in_force::put(tx, &Terms { since: since.max(last.since), overrides: overrides.clone(), ..last })?;
     Ok(true)
 }
 

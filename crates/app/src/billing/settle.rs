@@ -89,8 +89,20 @@ fn note_standing(
     let ended =
         billed.iter().find(|billed| Some(&billed.id) == was_paid_by.as_ref()).and_then(|billed| billed.ended_at);
     let was_over = row.plan_until.into_iter().chain(ended).filter(|at| *at <= now).min();
-    let since = reached.or(was_over).unwrap_or(now);
-    Ok(note_plan(tx, account, (standing.plan, paid_by), since)?)
+    let next_payer =
+        current.filter(|current| paid_by.as_ref() == Some(&current.id) && was_paid_by.is_some() && !is_same);
+    if let Some(next_payer) = next_payer {
+        // Between two subscriptions nothing is paid, and nothing charged.
+        let over = was_over.unwrap_or(now);
+        note_plan(tx, account, (None, None), over)?;
+        let since = reached.unwrap_or(next_payer.created_at).max(over);
+        note_plan(tx, account, (standing.plan, paid_by.clone()), since)?;
+    } else {
+        let since = reached.or(was_over).unwrap_or(now);
+        note_plan(tx, account, (standing.plan, paid_by.clone()), since)?;
+    }
+    // What was noted since may have been of something else; this is how it stands.
+    Ok(note_plan(tx, account, (standing.plan, paid_by), now)?)
 }
 
 /// What the rules are told of a subscription.

@@ -9,6 +9,6 @@ mod standing;
 mod status;
 
 pub use change::{Direction, direction};
-pub use overage::{OverageLine, Stretch, overage_line, past_limits, price_of_one, units_to_report};
+pub use overage::{OverageLine, Stretch, booked_before, overage_line, past_limits, price_of_one, units_to_report};
 pub use standing::{Billed, CollectionPause, Grant, Kept, Source, Standing, current, doubles, standing};
 pub use status::{Access, Status};

@@ -2,6 +2,7 @@
 
 use crate::money::divide_half_even;
 use crate::quantity::Quantity;
+use crate::time::Timestamp;
 
 const NANO: i128 = 1_000_000_000;
 
@@ -37,6 +38,28 @@ pub fn past_limits(stretches: &[Stretch]) -> Vec<i64> {
         past
     });
     past.collect()
+}
+
+/// How much of what is past in each stretch was booked before, the first stretch first. `past` has when each stretch began,
+/// `booked` when the one did that a booking was for, where that is known. A booking counts in the stretch that its moment is
+/// in; what is more than is past there, and what is of no known stretch, counts for what came first.
+pub fn booked_before(past: &[(Timestamp, i64)], booked: &[(Option<Timestamp>, i64)]) -> Vec<i64> {
+    let (mut of_each, mut rest) = (vec![0_i64; past.len()], 0_i64);
+    for (start, quantity) in booked {
+        let place = start.and_then(|start| past.iter().rposition(|(from, _)| *from <= start));
+        let counted = place.and_then(|place| of_each.get_mut(place)).unwrap_or(&mut rest);
+        *counted = counted.saturating_add(*quantity);
+    }
+    for (of_it, (_, past)) in of_each.iter_mut().zip(past) {
+        rest = rest.saturating_add((*of_it - past).max(0));
+        *of_it = (*of_it).min(*past);
+    }
+    for (of_it, (_, past)) in of_each.iter_mut().zip(past) {
+        let part = rest.min(past - *of_it);
+        *of_it += part;
+        rest -= part;
+    }
+    of_each
 }
 
 /// `past` of a meter at `charge_nano` billionths of the currency for each `each`, begun ones pro rata, up to
@@ -121,6 +144,22 @@ mod tests {
         assert_eq!(past_limits(&[stretch(1_000, 0, 1_250), stretch(1_000, 3_000, 3_100)]), [250, 100]);
         // What was charged stays paid for: taken back usage is charged by nobody.
         assert_eq!(past_limits(&[stretch(1_000, 0, 1_250), stretch(1_000, 1_250, 1_200)]), [250, 0]);
+    }
+
+    #[test]
+    fn what_was_booked_counts_in_the_stretch_that_it_was_for() {
+        let [march, april, may] = [1, 2, 3].map(Timestamp::from_seconds);
+        let past = [(march, 350), (april, 100), (may, 250)];
+        assert_eq!(booked_before(&past, &[]), [0, 0, 0]);
+        // Nothing was booked of the second: the third is not booked again for it.
+        assert_eq!(booked_before(&past, &[(Some(march), 250), (Some(may), 250)]), [250, 0, 250]);
+        assert_eq!(booked_before(&past, &[(Some(march), 250), (Some(may), 200), (Some(march), 100)]), [350, 0, 200]);
+        // What is not known to be of a stretch came first, and so did what is more than is past in its own.
+        assert_eq!(booked_before(&past, &[(None, 400)]), [350, 50, 0]);
+        assert_eq!(booked_before(&past, &[(Some(may), 270), (None, 340)]), [350, 10, 250]);
+        assert_eq!(booked_before(&past, &[(Some(march), 900)]), [350, 100, 250]);
+        // A stretch that is two by now, as it is known.
+        assert_eq!(booked_before(&past[..2], &[(Some(may), 70)]), [0, 70]);
     }
 
     #[test]

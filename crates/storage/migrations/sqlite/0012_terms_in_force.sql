@@ -21,14 +21,19 @@ CREATE TABLE usage_splits (
     PRIMARY KEY (account_id, meter, window_kind, window_start, at)
 ) STRICT;
 
+-- When the stretch of its window began that a charge is for. It is not known of those before.
+ALTER TABLE overage_charges ADD COLUMN stretch_start INTEGER;
+
 -- When reading at Stripe began whose result was written last: what is not known from it has happened since.
 ALTER TABLE billing_customers ADD COLUMN read_at INTEGER NOT NULL DEFAULT 0;
 UPDATE billing_customers SET read_at = applied_at;
 
--- What was changed before is not known any more: the plan of today held from the start.
+-- What was changed before is not known any more: the plan of today holds since what an account is on, or what was agreed with it,
+-- was last written, which a renewal does not do. Windows that ended before were charged as it was then.
 INSERT INTO terms_in_force (account_id, since, plan_version_id, subscription, overrides)
-    SELECT s.account_id, b.created_at, COALESCE(CASE WHEN s.source = 'paid' THEN s.plan_version_id END, b.plan_version_id),
-        b.id, COALESCE(o.content, '{}')
+    SELECT s.account_id, CASE WHEN s.source = 'paid' THEN max(b.created_at, s.updated_at, COALESCE(o.updated_at, 0))
+        ELSE b.created_at END, COALESCE(CASE WHEN s.source = 'paid' THEN s.plan_version_id END, b.plan_version_id), b.id,
+        COALESCE(o.content, '{}')
     FROM subscriptions s JOIN billed_subscriptions b ON b.id = (SELECT r.id FROM billed_subscriptions r
         WHERE r.account_id = s.account_id AND r.status IN ('trialing', 'active', 'past_due', 'paused', 'unpaid')
         ORDER BY r.created_at, r.id LIMIT 1)

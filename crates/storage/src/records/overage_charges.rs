@@ -9,12 +9,12 @@ use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
 const INSERT: &str = "INSERT INTO overage_charges (account_id, subscription, meter, window_kind, window_start, \
-    part, window_end, quantity, amount, currency, description, state, stripe_id, stripe_meter, created_at) VALUES ($1, $2, $3, \
-    $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', NULL, $12, $13)";
-const OF_WINDOW: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, window_end, \
+    part, stretch_start, window_end, quantity, amount, currency, description, state, stripe_id, stripe_meter, created_at) VALUES \
+    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULL, $14, $15)";
+const OF_WINDOW: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, stretch_start, window_end, \
     quantity, amount, currency, description, state, stripe_id, stripe_meter, reported_at, created_at FROM overage_charges WHERE account_id \
     = $1 AND meter = $2 AND window_kind = $3 AND window_start = $4 ORDER BY part";
-const WAITING: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, window_end, \
+const WAITING: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, stretch_start, window_end, \
     quantity, amount, currency, description, state, stripe_id, stripe_meter, reported_at, created_at FROM overage_charges WHERE account_id \
     = $1 AND state IN ('waiting', 'reporting') ORDER BY window_start, meter, part";
 const SETTLE: &str = "UPDATE overage_charges SET state = $7, stripe_id = $6 WHERE account_id = $1 AND meter = $2 \
@@ -36,6 +36,9 @@ pub struct OverageCharge {
     pub window_start: Timestamp,
     /// Counts from 1: what was still booked into the window after it was charged is a part of its own.
     pub part: i64,
+    /// When the stretch of the window began that it was used in. `None`: it was booked when that was not noted.
+    pub stretch_start: Option<Timestamp>,
+    /// When that ended.
     pub window_end: Timestamp,
     /// In the meter's integer unit.
     pub quantity: i64,
@@ -55,6 +58,8 @@ pub struct OverageCharge {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChargeState {
+    /// It costs nothing: it is noted here so that it is not looked at again, and Stripe never hears of it.
+    Free,
     /// It is not at Stripe.
     Waiting,
     /// It was sent to a meter at Stripe, first at this time, and no answer is known.
@@ -65,23 +70,25 @@ pub enum ChargeState {
     Reported,
 }
 
-/// Books a charge that waits.
+/// Books a charge: it waits, or is free where its amount is zero.
 ///
 /// # Errors
 /// [`StorageError::Taken`] when this part of the window is charged already.
 pub fn insert(tx: &mut Tx<'_>, charge: &OverageCharge) -> Result<(), StorageError> {
-    let values: [Value; 13] = [
+    let values: [Value; 15] = [
         charge.account.into(),
         (&charge.subscription).into(),
         charge.meter.as_str().into(),
         charge.window.as_str().into(),
         charge.window_start.into(),
         charge.part.into(),
+        charge.stretch_start.into(),
         charge.window_end.into(),
         charge.quantity.into(),
         charge.amount.into(),
         (&charge.currency).into(),
         (&charge.description).into(),
+        (if charge.amount == 0 { "free" } else { "waiting" }).into(),
         charge.stripe_meter.as_ref().map(Name::as_str).into(),
         charge.created_at.into(),
     ];
@@ -140,6 +147,7 @@ fn decode(row: &Row) -> Result<OverageCharge, StorageError> {
         window: row.parsed("window_kind", WindowKind::parse)?,
         window_start: row.time("window_start")?,
         part: row.integer("part")?,
+        stretch_start: row.time_or_null("stretch_start")?,
         window_end: row.time("window_end")?,
         quantity: row.integer("quantity")?,
         amount: row.integer("amount")?,
@@ -155,6 +163,7 @@ fn decode(row: &Row) -> Result<OverageCharge, StorageError> {
 fn state(row: &Row) -> Result<ChargeState, StorageError> {
     let reported_at = row.time_or_null("reported_at")?;
     let of_word = |word: &str| match word {
+        "free" => Some(ChargeState::Free),
         "waiting" => Some(ChargeState::Waiting),
         "reporting" => reported_at.map(ChargeState::Reporting),
         "charged" => Some(ChargeState::Charged),

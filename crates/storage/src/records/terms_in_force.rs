@@ -1,7 +1,8 @@
 //! What prices an account's usage past limits, and since when: one row each time that it became another.
 //!
-//! A row is written in the transaction that changes a plan, learns of a change, or changes what was agreed, and is never
-//! changed afterwards: what was booked by it stays as it is.
+//! A row is written in the transaction that changes a plan, learns of a change, or changes what was agreed. A change that is
+//! learned late comes before rows that are there, and those of the plan before it become rows of the new one; what was
+//! booked by them stays as it is.
 
 use domain::entitlements::Overrides;
 use domain::ids::{AccountId, PlanVersionId};
@@ -32,7 +33,7 @@ pub struct Terms {
     pub overrides: Overrides,
 }
 
-/// From `since` on these hold. No earlier than the last ones: those of the same moment they replace.
+/// From `since` on these hold, until the next ones. Those of the same moment they replace.
 pub fn put(tx: &mut Tx<'_>, terms: &Terms) -> Result<(), StorageError> {
     let values: [Value; 5] = [
         terms.account.into(),

@@ -8,7 +8,7 @@ use storage::value::Row;
 use storage::{Clock, Database, DatabaseUrl};
 use testkit::postgres::TestDatabase;
 
-use crate::engines::Folder;
+use crate::engines::{Folder, at, on_both};
 
 /// Table, column, type and whether it may be null.
 type Column = (String, String, String, bool);
@@ -71,4 +71,66 @@ async fn postgres_sorts_text_by_its_bytes() {
     let read = |tx: &mut storage::Tx<'_>| -> Result<_, storage::StorageError> { tx.query(POSTGRES_COLLATIONS, &[]) };
     let otherwise = postgres.read("test", read).await.unwrap();
     assert!(otherwise.is_empty(), "{otherwise:?}");
+}
+
+/// Takes back what the migration to terms in force has made.
+const BEFORE_TERMS: &str = "DROP TABLE terms_in_force; DROP TABLE usage_splits;
+    ALTER TABLE overage_charges DROP COLUMN stretch_start; ALTER TABLE billing_customers DROP COLUMN read_at";
+const TERMS_ON_SQLITE: &str = include_str!("../../migrations/sqlite/0012_terms_in_force.sql");
+const TERMS_ON_POSTGRES: &str = include_str!("../../migrations/postgres/0012_terms_in_force.sql");
+const SUBSCRIPTION: &str = "INSERT INTO subscriptions (account_id, id, plan_version_id, source, status, billing_interval, \
+    anchor, periods_since, created_at, updated_at) VALUES ($1, $1, $2, $3, 'active', 'monthly', $4, $4, $4, $5)";
+const BILLED: &str = "INSERT INTO billed_subscriptions (id, account_id, status, plan_version_id, billing_interval, currency, \
+    anchor, period_start, period_end, created_at) VALUES ($1, $1, 'active', $2, 'monthly', 'USD', $3, $3, $3, $3)";
+const TERMS: &str =
+    "SELECT account_id, since, plan_version_id, subscription FROM terms_in_force ORDER BY account_id, since";
+
+/// Accounts as a server before it left them: one with which something was agreed, one that changed its plan, one that was
+/// granted another, one that never did anything, and one whose grace was over.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_of_today_holds_since_it_was_written_and_not_for_windows_before() {
+    on_both(|opened| async move {
+        let fill = |tx: &mut storage::Tx<'_>| {
+            tx.execute_script(BEFORE_TERMS)?;
+            let (bought, changed) = (at(0), at(3_600));
+            for (account, source, plan, updated) in [
+                ("agreed", "paid", "basic", at(-5)),
+                ("changed", "paid", "basic", changed),
+                ("granted", "granted", "pro", changed),
+                ("never", "paid", "basic", at(-5)),
+                ("over", "default", "free", changed),
+            ] {
+                let values = [account.into(), plan.into(), source.into(), bought.into(), updated.into()];
+                tx.execute(SUBSCRIPTION, &values)?;
+                tx.execute(BILLED, &[account.into(), "basic".into(), bought.into()])?;
+            }
+            tx.execute(
+                "INSERT INTO overrides (account_id, content, updated_at) VALUES ($1, '{}', $2)",
+                &["agreed".into(), at(60).into()],
+            )?;
+            tx.execute_script(if tx.is_postgres() { TERMS_ON_POSTGRES } else { TERMS_ON_SQLITE })?;
+            tx.query(TERMS, &[])
+        };
+        let rows = opened.write(fill).await;
+        let text = |row: &Row, name: &str| row.text_or_null(name).unwrap().unwrap_or("none").to_owned();
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let since = row.time("since").unwrap();
+                (text(row, "account_id"), since, text(row, "plan_version_id"), text(row, "subscription"))
+            })
+            .collect();
+        let expected = [
+            ("agreed", at(60), "basic", "agreed"),
+            ("changed", at(3_600), "basic", "changed"),
+            ("granted", at(0), "basic", "granted"),
+            ("granted", at(3_600), "pro", "none"),
+            ("never", at(0), "basic", "never"),
+            ("over", at(0), "basic", "over"),
+            ("over", at(3_600), "free", "none"),
+        ];
+        let expected = expected.map(|(account, since, plan, payer)| (account.into(), since, plan.into(), payer.into()));
+        assert_eq!(rows, expected);
+    })
+    .await;
 }

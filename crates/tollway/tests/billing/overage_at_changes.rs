@@ -1,6 +1,7 @@
 //! Usage past limits where the plan becomes another within the window: what was past the old limit at the old price, what
 //! comes then past the new limit at the new price, no unit twice. All amounts are computed by hand.
 
+mod again;
 mod agreed;
 mod late;
 
@@ -96,6 +97,13 @@ async fn buy(shop: &Shop<'_>, plan: &str, interval: &str) {
     at_time(shop, "2027-03-01T12:00:00Z").await;
     shop.customer("ada").account().await;
     shop.buy("ada", plan, interval).await;
+    shop.settled().await;
+}
+
+/// Writes a grant or overrides of the account.
+async fn put(shop: &Shop<'_>, what: &str, body: Value) {
+    let path = format!("/api/v1/accounts/{}/{what}", shop.customer("ada").account().await);
+    shop.server.put(&path, body).await.expect(200);
     shop.settled().await;
 }
 

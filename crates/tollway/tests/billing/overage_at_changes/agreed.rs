@@ -1,18 +1,12 @@
 //! What is given or agreed beside a plan, a plan's newer version, and what a meter at Stripe counts: each is a change of what
 //! prices usage past limits.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::server::{Engine, TestServer};
 
 use super::Row::{ChangesTo, Charged, Uses};
-use super::{CATALOG, at_time, buy, live};
+use super::{CATALOG, at_time, buy, live, put};
 use crate::stage::{Shop, Site, TextFile, with_catalog};
-
-async fn put(shop: &Shop<'_>, what: &str, body: Value) {
-    let path = format!("/api/v1/accounts/{}/{what}", shop.customer("ada").account().await);
-    shop.server.put(&path, body).await.expect(200);
-    shop.settled().await;
-}
 
 /// What was past the limits until the grant is charged with it. Under the grant nothing is, and afterwards only what comes
 /// then: of 660 pages in the end the last 10.
