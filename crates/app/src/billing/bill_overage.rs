@@ -151,12 +151,12 @@ fn metadata(charge: &OverageCharge) -> Metadata {
     [(OVERAGE.to_owned(), name(charge))].into()
 }
 
-fn is_of(metadata: &Metadata, charge: &OverageCharge) -> bool {
+pub(super) fn is_of(metadata: &Metadata, charge: &OverageCharge) -> bool {
     metadata.get(OVERAGE) == Some(&name(charge))
 }
 
 /// The same for the same part of the same window, for ever.
-fn name(charge: &OverageCharge) -> String {
+pub(super) fn name(charge: &OverageCharge) -> String {
     let OverageCharge { account, meter, window, window_start, part, .. } = charge;
     format!("overage:{account}:{meter}:{}:{}:{part}", window.as_str(), window_start.seconds())
 }

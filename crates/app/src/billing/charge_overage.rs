@@ -31,6 +31,7 @@ use storage::records::usage_splits::{self, UsageSplit};
 
 use super::bill_overage::bill_overage;
 use super::charged_windows::{ChargedWindow, Ends, OverStretch, charged_windows};
+use super::take_back_items::take_back_items;
 use crate::jobs::kinds::{Done, JobFailure};
 use crate::metering::warn_of_usage::digits;
 use crate::{App, AppError};
@@ -69,6 +70,7 @@ pub(super) async fn charge_overage(app: &App, account: AccountId) -> Result<(), 
     if !due.is_empty() {
         book(app, account, terms, due).await?;
     }
+    take_back_items(app, account).await?;
     bill_overage(app, account).await
 }
 

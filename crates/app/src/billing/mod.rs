@@ -40,6 +40,7 @@ mod settings;
 pub(crate) mod settle;
 mod subscribe;
 mod subscription;
+mod take_back_items;
 mod tell;
 mod when_changed;
 

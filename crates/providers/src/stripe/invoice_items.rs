@@ -2,6 +2,7 @@
 
 use domain::time::Timestamp;
 
+use super::client::path_to;
 use super::form::Form;
 use super::object::{Object, Read, Unreadable};
 use super::{Metadata, Stripe, StripeError};
@@ -122,9 +123,24 @@ impl Read for InvoiceItem {
     }
 }
 
+/// What is left of an item.
+struct Deleted;
+
+impl Read for Deleted {
+    fn read(object: Object<'_>) -> Result<Self, Unreadable> {
+        object.id().map(|_| Self)
+    }
+}
+
 impl Stripe {
     pub async fn create_invoice_item(&self, new: &NewInvoiceItem, key: &str) -> Result<InvoiceItem, StripeError> {
         self.post("/v1/invoiceitems", new.form(), key).await
+    }
+
+    /// Not possible any more once it is on an invoice that is final.
+    pub async fn delete_invoice_item(&self, id: &str, key: &str) -> Result<(), StripeError> {
+        let Deleted = self.delete(&path_to("invoiceitems", id, "")?, Form::new(), key).await?;
+        Ok(())
     }
 
     /// Newest first.

@@ -24,7 +24,15 @@ const BEGIN_REPORT: &str = "UPDATE overage_charges SET state = 'reporting', repo
 const GIVE_UP_REPORT: &str = "UPDATE overage_charges SET state = 'waiting', stripe_meter = NULL, reported_at = NULL WHERE \
     account_id = $1 AND meter = $2 AND window_kind = $3 AND window_start = $4 AND part = $5 AND state = 'reporting'";
 
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, OF_WINDOW, WAITING, SETTLE, BEGIN_REPORT, GIVE_UP_REPORT];
+/// On invoices of this subscription, or waiting there for the next one.
+const CHARGED_WITH: &str = "SELECT account_id, subscription, meter, window_kind, window_start, part, stretch_start, window_end, \
+    quantity, amount, currency, description, state, stripe_id, stripe_meter, reported_at, created_at FROM overage_charges WHERE account_id \
+    = $1 AND subscription = $2 AND state = 'charged' ORDER BY window_start, meter, part";
+const WAIT_AGAIN: &str = "UPDATE overage_charges SET state = 'waiting', stripe_id = NULL WHERE account_id = $1 AND \
+    meter = $2 AND window_kind = $3 AND window_start = $4 AND part = $5 AND state = 'charged'";
+
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT, OF_WINDOW, WAITING, SETTLE, BEGIN_REPORT, GIVE_UP_REPORT, CHARGED_WITH, WAIT_AGAIN];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OverageCharge {
@@ -127,6 +135,20 @@ pub fn begin_report(tx: &mut Tx<'_>, charge: &OverageCharge, now: Timestamp) -> 
 /// Its meter has not got it, and would come too late: it waits to be put on an invoice.
 pub fn give_up_report(tx: &mut Tx<'_>, charge: &OverageCharge) -> Result<(), StorageError> {
     tx.execute(GIVE_UP_REPORT, &key(charge)).map(|_| ())
+}
+
+/// Those that are at Stripe as items of a subscription's invoices.
+pub fn charged_with(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    subscription: &str,
+) -> Result<Vec<OverageCharge>, StorageError> {
+    tx.query(CHARGED_WITH, &[account.into(), subscription.into()])?.iter().map(decode).collect()
+}
+
+/// Its item is on no invoice and will be on none: it waits to be put on another.
+pub fn wait_again(tx: &mut Tx<'_>, charge: &OverageCharge) -> Result<(), StorageError> {
+    tx.execute(WAIT_AGAIN, &key(charge)).map(|_| ())
 }
 
 fn key(charge: &OverageCharge) -> [Value; 5] {

@@ -3,6 +3,7 @@
 
 mod again;
 mod agreed;
+mod ended;
 mod late;
 
 use serde_json::{Value, json};
