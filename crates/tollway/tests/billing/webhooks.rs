@@ -52,15 +52,19 @@ async fn doubled_and_shuffled_events_lead_to_the_same_state_and_tell_everything_
 async fn lost_events_are_repaired_by_a_comparison_which_says_what_it_found() {
     with_catalog(CATALOG, async |server| {
         let shop = Shop::of(server);
-        shop.customer("ada").account().await;
         shop.ask("/sandbox/webhooks", json!({ "lose": 100 })).await;
-        let page = shop.checkout("ada", "basic", "monthly").await.expect(201).json();
-        shop.pay(page["session"].as_str().unwrap(), GOOD_CARD).await;
-        assert_eq!(shop.subscription("ada").await["plan"], "free");
-        let found = reconcile_all(server).await;
-        assert_eq!(found["compared"], 1);
-        assert!(found["found"][0]["repaired"][0].as_str().unwrap().contains("was not known"), "{found}");
-        shop.until_on("ada", "basic").await;
+        let mut said = String::new();
+        // The comparison that a server makes when it starts may be late, and find the first of them before this one.
+        for (compared, name) in [(1, "ada"), (2, "grace")] {
+            shop.customer(name).account().await;
+            let page = shop.checkout(name, "basic", "monthly").await.expect(201).json();
+            shop.pay(page["session"].as_str().unwrap(), GOOD_CARD).await;
+            let found = reconcile_all(server).await;
+            assert_eq!(found["compared"], compared);
+            said += &found["found"].to_string();
+            shop.until_on(name, "basic").await;
+        }
+        assert!(said.contains("was not known"), "{said}");
         let found = reconcile_all(server).await;
         assert_eq!(found["found"], json!([]), "a second comparison finds nothing");
         let one = server.post("/api/v1/admin/reconcile", json!({ "external_id": "ada" })).await.expect(200).json();
