@@ -22,12 +22,14 @@ pub enum Flow {
     Resume,
     Overage,
     OwnInvoice,
+    /// The subscription was ended at Stripe while something waited for its next invoice.
+    Ended,
     Webhook,
 }
 
 /// Those of one lane are played on one server.
 pub const LANES: [&[Flow]; 4] = [
-    &[Flow::Checkout, Flow::Form, Flow::Credits],
+    &[Flow::Checkout, Flow::Form, Flow::Credits, Flow::Ended],
     &[Flow::ChangeNow, Flow::ChangePastLimit, Flow::CancelNow, Flow::Portal],
     &[Flow::ChangeLater, Flow::CancelLater, Flow::Resume, Flow::ChangePastLimitByYear],
     &[Flow::Overage, Flow::OwnInvoice, Flow::Webhook],
@@ -51,6 +53,16 @@ impl Flow {
             Flow::ChangePastLimit | Flow::ChangePastLimitByYear => {
                 buy(server, stand_in, id, ("basic", self.interval())).await;
                 customer.consume_of("tokens", 1_250).await.expect(200);
+            }
+            Flow::Ended => {
+                buy(server, stand_in, id, ("basic", "monthly")).await;
+                customer.consume_of("tokens", 1_250).await.expect(200);
+                let to_pro = json!({ "plan": "pro", "interval": "monthly", "when": "now" });
+                post(server, "/api/v1/subscription/change", id, to_pro).await.expect("an answer").expect(200);
+                let told = Shop::at(server, stand_in).subscription(id).await;
+                let subscription = told["billing"]["subscription"].as_str().expect("a subscription");
+                let ended = stand_in.delete(&format!("subscriptions/{subscription}")).await;
+                assert_eq!(ended["status"], "canceled", "{ended}");
             }
             Flow::ChangeLater => buy(server, stand_in, id, ("pro", "monthly")).await,
             Flow::Resume => {
@@ -95,7 +107,7 @@ impl Flow {
             Flow::CancelNow => ("subscription/cancel", json!({ "when": "now" })),
             Flow::CancelLater => ("subscription/cancel", json!({ "when": "period_end" })),
             Flow::Resume => ("subscription/resume", json!({})),
-            Flow::Overage | Flow::OwnInvoice => ("admin/reconcile", json!({})),
+            Flow::Overage | Flow::OwnInvoice | Flow::Ended => ("admin/reconcile", json!({})),
             Flow::Webhook => return hear(server, stand_in, id).await,
         };
         post(server, &format!("/api/v1/{path}"), id, body).await
@@ -115,7 +127,7 @@ impl Flow {
             Flow::Portal => assert_eq!(again.status, 201, "{}", again.text),
             _ => {}
         }
-        if matches!(self, Flow::OwnInvoice | Flow::ChangePastLimitByYear) {
+        if matches!(self, Flow::OwnInvoice | Flow::ChangePastLimitByYear | Flow::Ended) {
             // What was left as a draft is collected by Stripe within the hour.
             server.advance(2 * 3_600).await;
             stand_in.follow(server).await;
@@ -130,6 +142,7 @@ impl Flow {
             Flow::ChangePastLimitByYear => ("pro", &[10_000, 20_000, 125]),
             Flow::ChangeLater => ("pro", &[3_000]),
             Flow::CancelNow => ("free", &[1_000]),
+            Flow::Ended => ("free", &[1_000, 2_000, 125]),
             Flow::Overage => ("basic", &[1_000]),
             Flow::OwnInvoice => ("basic", &[10_000, 125]),
         };
@@ -148,7 +161,7 @@ impl Flow {
             Flow::ChangeLater => assert_eq!(seen.told["billing"]["scheduled_change"]["plan"], "basic", "{id}"),
             Flow::CancelLater => assert!(seen.told["billing"]["cancel_at"].is_string(), "{id}: {}", seen.told),
             Flow::Resume => assert_eq!(seen.told["billing"]["cancel_at"], Value::Null, "{id}"),
-            Flow::Overage | Flow::OwnInvoice | Flow::ChangePastLimit | Flow::ChangePastLimitByYear => {
+            Flow::Overage | Flow::OwnInvoice | Flow::ChangePastLimit | Flow::ChangePastLimitByYear | Flow::Ended => {
                 assert_eq!(seen.overage, [125], "{id}: one line for the window")
             }
             _ => {}
