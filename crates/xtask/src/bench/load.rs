@@ -39,8 +39,12 @@ impl Measured {
         whole
     }
 
+    pub fn answers(&self) -> usize {
+        self.latencies.len()
+    }
+
     pub fn rate(&self) -> f64 {
-        self.latencies.len() as f64 / self.seconds
+        self.answers() as f64 / self.seconds
     }
 
     /// Milliseconds that this share of answers took at most.

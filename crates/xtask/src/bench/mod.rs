@@ -12,7 +12,7 @@ mod profile;
 mod server;
 mod sign_in;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use connection::Target;
@@ -60,6 +60,9 @@ pub struct Arguments {
     /// Measure only what has this in its name, such as `denial`.
     #[arg(long)]
     only: Option<String>,
+    /// A server that is built already, instead of this workspace's.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
     /// Say what the server's time goes into, by `perf`, for every figure; otherwise only where one is missed.
     #[arg(long)]
     profile: bool,
@@ -100,7 +103,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 }
 
 fn compare(arguments: &Arguments) -> Result<(), String> {
-    build("tollway")?;
+    if arguments.binary.is_none() {
+        build("tollway")?;
+    }
     let runtime = runtime()?;
     println!("| database | what | per second | of the no-op | held to | p50 ms | p99 ms |");
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
@@ -127,7 +132,8 @@ struct Bench<'a> {
 }
 
 async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Result<(), String> {
-    let server = Server::start(Path::new(server::BINARY), url, &[])?;
+    let binary = arguments.binary.as_deref().unwrap_or(Path::new(server::BINARY));
+    let server = Server::start(binary, url, &[])?;
     // At once it has touched little of its own program yet.
     tokio::time::sleep(IDLE).await;
     let idle_mb = server.process.memory_mb();
@@ -199,6 +205,9 @@ impl Bench<'_> {
     async fn no_op_warm_up(&self) -> Result<(), String> {
         let measured = self.no_op().await?;
         print_row(self.database, "no-op, same authentication and body", &measured, (1.0, None));
+        if self.arguments.profile {
+            self.profile("/api/v1/noop", &self.consume_body(self.arguments.accounts)).await?;
+        }
         Ok(())
     }
 
@@ -227,18 +236,26 @@ impl Bench<'_> {
         let held_to = self.held_to(what);
         print_row(self.database, what, &measured, (share, held_to));
         if self.arguments.profile || held_to.is_some_and(|percent| share * 100.0 < f64::from(percent)) {
-            let (before, profile) = (Processors::now(), Profile::start(self.server.process.id()));
-            self.post(path, body, self.stretch).await?;
-            if let (Some(before), Some(after)) = (before, Processors::now()) {
-                println!("| {} | processors: {} | | | | | |", self.database, after.since(&before));
-            }
-            if let Some(profile) = profile {
-                println!("| {} | the server's time: {} | | | | | |", self.database, profile.end()?);
-            } else {
-                println!("| {} | the server's time: install Debian's linux-perf to see it | | | | | |", self.database);
-            }
+            self.profile(path, body).await?;
         }
         Ok(Some(measured))
+    }
+
+    /// Says what the machine's processors and the server's time go into.
+    async fn profile(&self, path: &str, body: Body<'_>) -> Result<(), String> {
+        let before = Processors::now();
+        let measured = self.post(path, body, self.stretch).await?;
+        if let (Some(before), Some(after)) = (before, Processors::now()) {
+            let told = after.since(&before, measured.answers());
+            println!("| {} | processors, for each answer: {told} | {:.0} | | | | |", self.database, measured.rate());
+        }
+        let profile = Profile::start(self.server.process.id());
+        self.post(path, body, self.stretch).await?;
+        match profile {
+            Some(profile) => println!("| {} | the server's time: {} | | | | | |", self.database, profile.end()?),
+            None => println!("| {} | the server's time: install Debian's linux-perf to see it | | | | | |", self.database),
+        }
+        Ok(())
     }
 
     fn held_to(&self, what: &str) -> Option<u32> {

@@ -7,6 +7,9 @@ const SERVER: &str = "server";
 const BENCHMARK: &str = "this benchmark";
 const OTHERS: &str = "others";
 
+/// Linux tells user programs a hundred ticks a second, whatever it counts by itself.
+const MICROS_A_TICK: f64 = 10_000.0;
+
 /// Programs by the name that the kernel knows them by.
 const PROGRAMS: &[(&str, &str)] = &[("tollway", SERVER), ("xtask", BENCHMARK), ("postgres", "PostgreSQL")];
 
@@ -30,8 +33,8 @@ impl Processors {
         Some(Self { all, idle, by_program })
     }
 
-    /// `server 40 %, PostgreSQL 35 %, …` of all processors since then, the largest first.
-    pub fn since(&self, before: &Self) -> String {
+    /// `server 9.1 µs, PostgreSQL 7.3 µs, …` for each of so many answers since then, the largest first.
+    pub fn since(&self, before: &Self, answers: usize) -> String {
         let counted = self.all.saturating_sub(before.all);
         let idle = self.idle.saturating_sub(before.idle);
         let known = self.by_program.iter().map(|(program, ticks)| {
@@ -43,9 +46,9 @@ impl Processors {
         let all = counted.max(told).max(1);
         parts.push((OTHERS, all - told));
         parts.sort_by_key(|(_, ticks)| std::cmp::Reverse(*ticks));
-        let percent = |ticks: u64| 100.0 * ticks as f64 / all as f64;
-        let told = parts.iter().filter(|(_, ticks)| percent(*ticks) >= 0.5);
-        told.map(|(name, ticks)| format!("{name} {:.0} %", percent(*ticks))).collect::<Vec<_>>().join(", ")
+        let micros = |ticks: u64| ticks as f64 * MICROS_A_TICK / answers.max(1) as f64;
+        let told = parts.iter().filter(|(_, ticks)| ticks * 200 >= all);
+        told.map(|(name, ticks)| format!("{name} {:.1} µs", micros(*ticks))).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -80,8 +83,8 @@ mod tests {
             idle,
             by_program: BTreeMap::from([(SERVER, server), ("PostgreSQL", postgres)]),
         };
-        let told = at(1_200, 320, 160, 72).since(&at(1_000, 300, 70, 0));
-        assert_eq!(told, "server 45 %, PostgreSQL 36 %, idle or waiting for the disk 10 %, others 9 %");
+        let told = at(1_200, 320, 160, 72).since(&at(1_000, 300, 70, 0), 100_000);
+        assert_eq!(told, "server 9.0 µs, PostgreSQL 7.2 µs, idle or waiting for the disk 2.0 µs, others 1.8 µs");
     }
 
     #[test]
