@@ -195,9 +195,7 @@ impl<K: Kind> OwnedId<K> {
 
     /// The own part as 26 characters: what the ledger's tables store beside the account.
     pub fn own_text(self) -> String {
-        let mut text = String::with_capacity(26);
-        encode(self.own, &mut text);
-        text
+        Letters::of(self.own).as_str().to_owned()
     }
 
     pub fn from_own_text(account: AccountId, text: &str) -> Option<Self> {
@@ -213,10 +211,37 @@ impl<K: Kind> OwnedId<K> {
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-fn encode(bits: u128, into: &mut String) {
-    for place in (0..26).rev() {
-        let digit = (bits >> (place * 5)) & 31;
-        into.push(char::from(ALPHABET[digit as usize]));
+/// The value of each letter; 255 for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        values[ALPHABET[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+/// 128 bits as 26 letters. Ids are written several times for every request, so this neither allocates nor divides.
+struct Letters([u8; 26]);
+
+impl Letters {
+    fn of(bits: u128) -> Self {
+        let mut letters = [0; 26];
+        // Twelve letters are 60 bits, which a word holds.
+        let words = [(0, 2, bits >> 120), (2, 12, bits >> 60), (14, 12, bits)];
+        for (from, count, word) in words {
+            let mut rest = word as u64;
+            for letter in letters[from..from + count].iter_mut().rev() {
+                *letter = ALPHABET[(rest & 31) as usize];
+                rest >>= 5;
+            }
+        }
+        Self(letters)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
     }
 }
 
@@ -225,27 +250,23 @@ fn decode(text: &str) -> Option<u128> {
         return None;
     }
     text.bytes().try_fold(0u128, |bits, byte| {
-        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
-        Some((bits << 5) | digit as u128)
+        let value = VALUES[usize::from(byte)];
+        (value != u8::MAX).then(|| (bits << 5) | u128::from(value))
     })
 }
 
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(K::PREFIX.len() + 26);
-        text.push_str(K::PREFIX);
-        encode(self.0, &mut text);
-        f.write_str(&text)
+        f.write_str(K::PREFIX)?;
+        f.write_str(Letters::of(self.0).as_str())
     }
 }
 
 impl<K: Kind> fmt::Display for OwnedId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(K::PREFIX.len() + 52);
-        text.push_str(K::PREFIX);
-        encode(self.account.bits(), &mut text);
-        encode(self.own, &mut text);
-        f.write_str(&text)
+        f.write_str(K::PREFIX)?;
+        f.write_str(Letters::of(self.account.bits()).as_str())?;
+        f.write_str(Letters::of(self.own).as_str())
     }
 }
 

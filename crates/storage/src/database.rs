@@ -8,7 +8,7 @@ use domain::time::Timestamp;
 use parking_lot::RwLock;
 
 use crate::StorageError;
-use crate::ledger::{Ledger, LedgerSettings, Shared, postgres_write_back, queue::Queue, solitude, write_back};
+use crate::ledger::{Ledger, LedgerSettings, Shared, postgres_write_back, solitude, write_back};
 use crate::postgres::Postgres;
 use crate::sqlite::{self, Sqlite};
 use crate::tx::{Changed, Tx};
@@ -82,9 +82,7 @@ impl Database {
                 migrations::migrate_sqlite(&opened.writer, shared.clock.now())?;
                 shared.start_after(&opened.writer)?;
                 write_back::recover(&opened.writer, &shared.unwritten)?;
-                let queue = Arc::new(Queue::new(settings.queue_capacity));
-                let (sqlite, writer) = Sqlite::new(opened, queue.clone(), shared.unwritten.clone());
-                sqlite::writer::start(writer, queue, shared.clone())?;
+                let sqlite = Sqlite::start(opened, &shared)?;
                 Self { engine: Arc::new(Engine::Sqlite(sqlite)), listeners }
             }
             DatabaseUrl::Postgres(url) => {
@@ -227,9 +225,9 @@ impl Database {
         }
     }
 
-    pub(crate) fn sqlite_queue(&self) -> Option<Arc<Queue>> {
+    pub(crate) fn sqlite(&self) -> Option<&Sqlite> {
         match &*self.engine {
-            Engine::Sqlite(sqlite) => Some(sqlite.queue.clone()),
+            Engine::Sqlite(sqlite) => Some(sqlite),
             Engine::Postgres(_) => None,
         }
     }

@@ -1,6 +1,8 @@
 //! Booking what a call used, or giving its hold back, also when nobody waits for the answer any more.
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use domain::ids::ReservationId;
@@ -65,16 +67,48 @@ impl OpenCall {
         let mut work = std::mem::take(&mut self.work);
         work.tokens = Some(tokens);
         work.counts = Some(counts);
-        let settling = tokio::spawn(settle(self.app.clone(), self.caller.clone(), self.reservation, Some(work)));
-        let counted = tokio::time::timeout(PATIENCE, settling).await.ok()?.ok()??;
+        let settling = settle(self.app.clone(), self.caller.clone(), self.reservation, Some(work));
+        let counted = tokio::time::timeout(PATIENCE, Lasting::new(settling)).await.ok()??;
         Some(Settled { counted, counts })
     }
 
     /// Gives the hold back: the call costs nothing.
     pub async fn release(mut self) {
         self.is_open = false;
-        let settling = tokio::spawn(settle(self.app.clone(), self.caller.clone(), self.reservation, None));
-        let _ = tokio::time::timeout(PATIENCE, settling).await;
+        let settling = settle(self.app.clone(), self.caller.clone(), self.reservation, None);
+        let _ = tokio::time::timeout(PATIENCE, Lasting::new(settling)).await;
+    }
+}
+
+/// Work that goes on in a task of its own when nobody waits for it any more. Until then it needs none, which spares two
+/// changes of thread.
+pub(super) struct Lasting<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T: Send + 'static> Lasting<T> {
+    pub fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<T: Send + 'static> Future for Lasting<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Taken while it runs: what has panicked, or is done, does not go on.
+        let mut work = self.0.take().expect("a future is not polled again once it is done");
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for Lasting<T> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(work);
+        }
     }
 }
 
@@ -131,4 +165,21 @@ fn may_pass(error: &AppError) -> bool {
         matches!(error, StorageError::Busy | StorageError::Unavailable(_) | StorageError::OutcomeUnknown)
     };
     matches!(error, AppError::TooLate) || matches!(error, AppError::Storage(error) if passes(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_goes_on() {
+        let (said, heard) = tokio::sync::oneshot::channel();
+        let work = async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            said.send(7)
+        };
+        assert!(tokio::time::timeout(Duration::ZERO, Lasting::new(work)).await.is_err());
+        assert_eq!(heard.await, Ok(7));
+        assert_eq!(Lasting::new(async { 7 }).await, 7);
+    }
 }

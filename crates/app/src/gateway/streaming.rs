@@ -10,7 +10,7 @@ use bytes::Bytes;
 use providers::model_api::{Answer, ApiKind, Endpoint, ModelRequest, StreamReader};
 
 use super::line::Slot;
-use super::settling::{OpenCall, Settled};
+use super::settling::{Lasting, OpenCall, Settled};
 use crate::metering::Counts;
 use domain::pricing::CallTokens;
 
@@ -131,9 +131,9 @@ impl CallStream {
     async fn settle_before_end(&mut self) {
         let Some(open) = self.open.take() else { return };
         let reader = self.take_reader();
-        // A task of its own: a client that hangs up meanwhile must not stop it.
-        let settling = tokio::spawn(settle(open, reader, (self.is_events, self.begun)));
-        if let Ok(Some(settled)) = settling.await
+        // A client that hangs up meanwhile must not stop it.
+        let settling = Lasting::new(settle(open, reader, (self.is_events, self.begun)));
+        if let Some(settled) = settling.await
             && self.is_events
         {
             self.waiting.push_back(cost_comment(&settled));

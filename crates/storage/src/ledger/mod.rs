@@ -162,6 +162,13 @@ pub(crate) struct Pending {
     pub answer: oneshot::Sender<Result<Answer, LedgerError>>,
 }
 
+/// Whether a command comes by itself.
+#[derive(Clone, Copy)]
+enum Company {
+    Alone,
+    Others,
+}
+
 /// What the queue, the engines and the readers share.
 pub(crate) struct Shared {
     pub clock: Arc<Clock>,
@@ -257,18 +264,33 @@ impl Ledger {
     /// # Errors
     /// [`StorageError::Busy`] when too much waits, [`LedgerError::TooLate`] when it waited past the deadline (both not
     /// applied), [`StorageError::OutcomeUnknown`] when a commit's answer was lost and the same key will find out.
+    pub async fn submit(&self, request: Request) -> Result<Answer, LedgerError> {
+        self.run(request, Company::Alone).await
+    }
+
+    /// As [`Ledger::submit`], for one of several that are sent at the same time: they share a transaction.
+    ///
+    /// # Errors
+    /// As [`Ledger::submit`].
+    pub async fn submit_beside_others(&self, request: Request) -> Result<Answer, LedgerError> {
+        self.run(request, Company::Others).await
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a deadline is a duration of this process, not a time of the product"
     )]
-    pub async fn submit(&self, request: Request) -> Result<Answer, LedgerError> {
+    async fn run(&self, request: Request, company: Company) -> Result<Answer, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + self.shared.settings.deadline;
         let pending = Pending { request, deadline, answer };
-        match (&self.lanes, self.database.sqlite_queue()) {
-            (Some(lanes), _) => lanes.push(pending)?,
-            (None, Some(queue)) => queue.push(pending)?,
-            (None, None) => return Err(StorageError::Unavailable("no engine is running".into()).into()),
+        match (&self.lanes, self.database.sqlite(), company) {
+            (Some(lanes), ..) => lanes.push(pending)?,
+            (None, Some(sqlite), Company::Others) => sqlite.queue.push(pending)?,
+            (None, Some(sqlite), Company::Alone) => {
+                sqlite.run_here(&self.shared, pending).map_or(Ok(()), |pending| sqlite.queue.push(pending))?;
+            }
+            (None, None, _) => return Err(StorageError::Unavailable("no engine is running".into()).into()),
         }
         answered.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the server is stopping".into()).into()))
     }
@@ -285,9 +307,9 @@ impl Ledger {
 
     /// Commands and closures that wait.
     pub fn queue_depth(&self) -> usize {
-        match (&self.lanes, self.database.sqlite_queue()) {
+        match (&self.lanes, self.database.sqlite()) {
             (Some(lanes), _) => lanes.depth(),
-            (None, Some(queue)) => queue.depth(),
+            (None, Some(sqlite)) => sqlite.queue.depth(),
             (None, None) => 0,
         }
     }

@@ -1,4 +1,4 @@
-//! The embedded engine: one writer thread that owns the only writing connection, and a few readers.
+//! The embedded engine: one connection that writes, mostly from the writer thread, and a few that read.
 
 pub(crate) mod writer;
 
@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::StorageError;
+use crate::ledger::Shared;
 use crate::ledger::queue::Queue;
 use crate::ledger::unwritten::Unwritten;
 use crate::ledger::write_back::write_back;
@@ -25,6 +26,8 @@ const STATEMENTS: usize = 256;
 pub(crate) struct Sqlite {
     pub queue: Arc<Queue>,
     pub unwritten: Arc<Unwritten>,
+    /// The only connection that writes.
+    writer: Arc<Mutex<Connection>>,
     readers: Arc<Mutex<Vec<Connection>>>,
     free_readers: Arc<Semaphore>,
     /// Held as long as the process lives: its lock says that the file has an owner.
@@ -47,7 +50,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
     writer.pragma_update(None, "synchronous", "FULL")?;
     writer.pragma_update(None, "wal_autocheckpoint", 8_000)?;
     // In KiB. No more than that: when pages were split, SQLite walks over the whole cache at the end of a transaction.
-    writer.pragma_update(None, "cache_size", -16_384)?;
+    writer.pragma_update(None, "cache_size", -8_192)?;
     prepare(&writer)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let readers = (0..READERS)
@@ -79,10 +82,14 @@ fn own(path: &Path) -> Result<File, StorageError> {
 }
 
 impl Sqlite {
-    pub fn new(opened: Opened, queue: Arc<Queue>, unwritten: Arc<Unwritten>) -> (Self, Connection) {
+    /// Starts the writer thread.
+    pub fn start(opened: Opened, shared: &Arc<Shared>) -> Result<Self, StorageError> {
+        let queue = Arc::new(Queue::new(shared.settings.queue_capacity));
+        let writer = Arc::new(Mutex::new(opened.writer));
+        writer::start(writer.clone(), queue.clone(), shared.clone())?;
         let free_readers = Arc::new(Semaphore::new(opened.readers.len()));
         let readers = Arc::new(Mutex::new(opened.readers));
-        (Self { queue, unwritten, readers, free_readers, _owner: opened.owner }, opened.writer)
+        Ok(Self { queue, unwritten: shared.unwritten.clone(), writer, readers, free_readers, _owner: opened.owner })
     }
 
     /// Has the writer write back what waits, of everybody or of one account.

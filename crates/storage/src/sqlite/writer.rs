@@ -1,17 +1,22 @@
 //! The writer thread: takes what waits, ledger commands first, then at most one cold closure, and goes on. When nothing
 //! comes it writes back what the ledger has left in its redo log.
+//!
+//! A ledger command that comes alone is run by its caller's own thread ([`Sqlite::run_here`]): a change of thread and back
+//! takes longer than what is to be done. Whoever has the connection writes; the others wait in the queue.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::Sqlite;
 use crate::StorageError;
 use crate::database::Listeners;
-use crate::ledger::Shared;
 use crate::ledger::queue::{Queue, Taken, Work};
 use crate::ledger::sqlite::run_batch;
 use crate::ledger::write_back::{write_back, write_step};
+use crate::ledger::{Pending, Shared};
 use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
 
@@ -23,7 +28,7 @@ pub(crate) type ColdWork = Box<dyn FnOnce(&Connection) + Send>;
 
 /// Starts the thread. It ends when the queue is closed and empty.
 pub(crate) fn start(
-    connection: Connection,
+    connection: Arc<Mutex<Connection>>,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
 ) -> Result<std::thread::JoinHandle<()>, StorageError> {
@@ -33,7 +38,7 @@ pub(crate) fn start(
         .map_err(StorageError::unexpected)
 }
 
-fn run(connection: &Connection, queue: &Queue, shared: &Shared) {
+fn run(connection: &Mutex<Connection>, queue: &Queue, shared: &Shared) {
     // However the thread ends, nobody waits for it in vain.
     let _finished = Finished(queue);
     let quiet = shared.settings.write_back_after;
@@ -41,16 +46,18 @@ fn run(connection: &Connection, queue: &Queue, shared: &Shared) {
     loop {
         match queue.take_blocking((!shared.unwritten.is_empty()).then_some(patience)) {
             Taken::Work(Work { commands, cold }) => {
+                let connection = connection.lock();
                 if !commands.is_empty() {
-                    run_batch(connection, shared, commands);
+                    run_noted(&connection, (queue, shared), commands);
                 }
                 if let Some(work) = cold {
-                    work(connection);
+                    work(&connection);
                 }
                 patience = quiet;
             }
+            Taken::Nudged => patience = quiet,
             Taken::Nothing => {
-                patience = match write_step(connection, &shared.unwritten) {
+                patience = match write_step(&connection.lock(), &shared.unwritten) {
                     Ok(_) => Duration::ZERO,
                     Err(error) => {
                         tracing::warn!(%error, "what waits in the ledger's redo log could not be written back");
@@ -61,12 +68,39 @@ fn run(connection: &Connection, queue: &Queue, shared: &Shared) {
             Taken::Closed => break,
         }
     }
-    if let Err(error) = write_back(connection, &shared.unwritten, None) {
+    let connection = connection.lock();
+    if let Err(error) = write_back(&connection, &shared.unwritten, None) {
         tracing::warn!(%error, "what waits in the ledger's redo log could not be written back; the next start does it");
     }
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log could not be folded into the database; the next start does it");
     }
+}
+
+impl Sqlite {
+    /// Runs a command here and now, if it comes alone and nothing else is being written. Gives it back otherwise.
+    pub fn run_here(&self, shared: &Shared, pending: Pending) -> Option<Pending> {
+        if self.queue.is_for_many() {
+            return Some(pending);
+        }
+        let Some(connection) = self.writer.try_lock() else { return Some(pending) };
+        // As when the writer thread ends by a panic: nothing more is written.
+        let finished = Finished(&self.queue);
+        run_noted(&connection, (&self.queue, shared), vec![pending]);
+        std::mem::forget(finished);
+        drop(connection);
+        if !self.unwritten.is_empty() {
+            self.queue.nudge();
+        }
+        None
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a batch takes is a duration of this process")]
+fn run_noted(connection: &Connection, (queue, shared): (&Queue, &Shared), commands: Vec<Pending>) {
+    let (began, count) = (Instant::now(), commands.len());
+    run_batch(connection, shared, commands);
+    queue.note(count, began.elapsed());
 }
 
 struct Finished<'q>(&'q Queue);

@@ -69,6 +69,35 @@ async fn a_command_that_cannot_be_written_fails_alone_and_leaves_nothing() {
     }
 }
 
+/// On a machine whose disk is slow for a moment a command waits for the writer, so this is tried some times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_comes_alone_is_done_at_once_and_after_a_crowd_not_before_it_is_gone() {
+    let (node, account) = Place::sqlite().node().await;
+    let at_once = || async {
+        let mut asking = Box::pin(node.consume(account, 1));
+        let first = std::future::poll_fn(|context| std::task::Poll::Ready(asking.as_mut().poll(context))).await;
+        let was_ready = first.is_ready();
+        accepted(match first {
+            std::task::Poll::Ready(answer) => answer,
+            std::task::Poll::Pending => asking.await,
+        });
+        was_ready
+    };
+    let mut tries = 0;
+    while !at_once().await {
+        tries += 1;
+        assert!(tries < 20, "no command was done at once");
+    }
+    let crowd = (0..16).map(|_| node.consuming(account, 1)).collect();
+    assert!(node.ask_in_one_batch(account, crowd).await.iter().all(is_accepted));
+    assert!(!at_once().await);
+    while !at_once().await {
+        tries += 1;
+        assert!(tries < 60, "no command was done at once after the crowd");
+    }
+    node.must_be_exact().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_plan_is_judged_by_from_the_next_batch_on() {
     on_both(|node, account| async move {

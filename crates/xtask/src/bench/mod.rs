@@ -123,6 +123,14 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
     runtime.block_on(measure("PostgreSQL", Some(&cluster.url()), arguments))
 }
 
+/// What was measured of one kind of request.
+struct Figure {
+    /// A second.
+    rate: f64,
+    /// Of the no-op's rate at the same time.
+    share: f64,
+}
+
 /// One database: every figure in turn.
 struct Bench<'a> {
     database: &'a str,
@@ -153,9 +161,9 @@ async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Re
     let check = bench.consume_body(1_000);
     bench.row(CHECK, "/api/v1/usage/check", &check).await?;
     if let (Some(spread), Some(hot)) = (&spread, &hot) {
-        let share = 100.0 * hot.rate() / spread.rate();
+        let share = 100.0 * hot.share / spread.share;
         println!("| {database} | one account beside spread out | | {share:.0} % | 80 % | | |");
-        bench.reference(spread).await?;
+        bench.reference(spread.rate).await?;
     }
     if arguments.events > 0 {
         bench.flat_cost(arguments.events).await?;
@@ -224,7 +232,7 @@ impl Bench<'_> {
     }
 
     /// Measures between two no-ops, after a warm-up, and prints the ratio to their mean. `None`: it was not asked for.
-    async fn row(&self, what: &str, path: &str, body: Body<'_>) -> Result<Option<Measured>, String> {
+    async fn row(&self, what: &str, path: &str, body: Body<'_>) -> Result<Option<Figure>, String> {
         if self.arguments.only.as_ref().is_some_and(|only| !what.contains(only.as_str())) {
             return Ok(None);
         }
@@ -238,7 +246,7 @@ impl Bench<'_> {
         if self.arguments.profile || held_to.is_some_and(|percent| share * 100.0 < f64::from(percent)) {
             self.profile(path, body).await?;
         }
-        Ok(Some(measured))
+        Ok(Some(Figure { rate: measured.rate(), share }))
     }
 
     /// Says what the machine's processors and the server's time go into.
@@ -253,7 +261,9 @@ impl Bench<'_> {
         self.post(path, body, self.stretch).await?;
         match profile {
             Some(profile) => println!("| {} | the server's time: {} | | | | | |", self.database, profile.end()?),
-            None => println!("| {} | the server's time: install Debian's linux-perf to see it | | | | | |", self.database),
+            None => {
+                println!("| {} | the server's time: install Debian's linux-perf to see it | | | | | |", self.database)
+            }
         }
         Ok(())
     }
@@ -273,7 +283,7 @@ impl Bench<'_> {
     }
 
     /// The usual way, for its speed and for how far it lets callers past a limit.
-    async fn reference(&self, spread: &Measured) -> Result<(), String> {
+    async fn reference(&self, spread: f64) -> Result<(), String> {
         self.server.post("/api/v1/benchmark/clear", "{}").await?;
         let accounts = self.arguments.accounts;
         let body = move |_: u64, number: u64| {
@@ -285,7 +295,7 @@ impl Bench<'_> {
             "| {} | {what} | {:.0} | consume is {:.1} times as fast | {TIMES_THE_REFERENCE} times | {:.2} | {:.2} |",
             self.database,
             measured.rate(),
-            spread.rate() / measured.rate(),
+            spread / measured.rate(),
             measured.percentile_ms(0.5),
             measured.percentile_ms(0.99)
         );
@@ -321,7 +331,7 @@ impl Bench<'_> {
         let many = self.consume_body(1_000_000);
         let large = self.row("consume over 1,000,000 accounts, long history", "/api/v1/usage/consume", &many).await?;
         let (Some(small), Some(again), Some(large)) = (small, again, large) else { return Ok(()) };
-        let percent = |measured: &Measured| 100.0 * measured.rate() / small.rate();
+        let percent = |figure: &Figure| 100.0 * figure.share / small.share;
         println!("| {} | long beside short history | | {:.0} % | 85 % | | |", self.database, percent(&again));
         println!("| {} | 1,000,000 beside 1,000 accounts | | {:.0} % | 85 % | | |", self.database, percent(&large));
         Ok(())
