@@ -196,7 +196,7 @@ async fn hold(
     let held = Work { tokens: Some(CallTokens::new(prompt, answered)), ..work.clone() };
     // Whatever stops this process or its machine stops the call, and then the hold is worth nothing. What the call used is
     // booked on the disk before it is answered.
-    let durability = Durability::Ordered;
+    let durability = Durability::OfProcess;
     let hold = Hold { ttl_seconds: HOLD_SECONDS, on_expiry: OnExpiry::Release };
     let reserved = hold_usage(app, caller, account, (held, hold, durability)).await.map_err(|error| match error {
         AppError::ModelUnknown(_) => CallError::ModelNotFound(Name::new(&request.model)),

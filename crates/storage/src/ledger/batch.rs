@@ -12,8 +12,9 @@ use domain::ledger::{
 use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, Timestamp};
 
+use super::held::{HeldChanges, Hold};
 use super::postponed::Postponed;
-use super::{Answer, CallerKey, LedgerError, Request};
+use super::{Answer, CallerKey, Durability, LedgerError, Request};
 use crate::StorageError;
 
 /// Accounts' books, and what has been written to memory but not yet to the database.
@@ -26,6 +27,11 @@ pub(crate) struct Batch {
     /// Accounts in which something was accepted.
     pub accepted: HashSet<AccountId>,
     new_reservations: HashMap<ReservationId, (Name, Arc<str>)>,
+    /// Holds of this process alone that were found, and those it may make.
+    pub held: HashSet<ReservationId>,
+    pub held_changes: HeldChanges,
+    /// Whether holds of this process alone may be made: its engine looks after them.
+    pub holds_in_process: bool,
     /// Originals that were reversed, by what: found in the database, or in this batch.
     pub reversed: HashMap<EventId, EventId>,
 }
@@ -121,6 +127,9 @@ impl Batch {
         let event = &accepted.event;
         let account = event.id.account;
         self.accepted.insert(account);
+        if self.is_held(request, event) {
+            return self.note_held(request, event);
+        }
         if let Some(key) = request.key {
             self.keys.insert((account, key.hash), KnownKey { content: key.content, event: event.id });
             self.writes.keys.push(KeyRow { account, key, event: event.id });
@@ -137,12 +146,60 @@ impl Batch {
             let id = JobId::from_bits(job.bits() + place as u128);
             self.writes.jobs.push(threshold_job(id, event, crossing));
         }
+        let event = self.as_kept(event);
         self.writes.events.push(EventRow {
-            event: event.clone(),
+            event,
             over_limit: accepted.would_deny.is_some(),
             model: request.model.clone(),
             details: request.details.clone(),
         });
+    }
+
+    /// Whether nothing of this is written: a hold that is only made here, or one given back.
+    fn is_held(&self, request: &Request, event: &Event) -> bool {
+        let Some(reservation) = event.reservation else { return false };
+        match event.action {
+            EventAction::Reserve => {
+                self.holds_in_process
+                    && request.durability == Durability::OfProcess
+                    && request.key.is_none()
+                    && event.draws.is_empty()
+            }
+            EventAction::Release => self.held.contains(&reservation),
+            _ => false,
+        }
+    }
+
+    fn note_held(&mut self, request: &Request, event: &Event) {
+        let book = self.books.get(&event.id.account);
+        let reservation = event.reservation.and_then(|id| book?.reservation(id)).cloned();
+        let Some(reservation) = reservation else { return };
+        if event.action == EventAction::Release {
+            self.held_changes.settled.push(reservation);
+        } else {
+            let (model, details) = (request.model.clone(), request.details.clone());
+            self.held.insert(reservation.id);
+            self.held_changes.made.push(Hold { reservation, model, details });
+        }
+    }
+
+    /// The event as it is written. What books a hold that was never written takes nothing back.
+    fn as_kept(&mut self, event: &Event) -> Event {
+        let mut event = event.clone();
+        let book = self.books.get(&event.id.account);
+        let held = event.reservation.filter(|id| self.held.contains(id)).and_then(|id| book?.reservation(id));
+        if let Some(held) = held {
+            self.held_changes.settled.push(held.clone());
+            event.reservation = None;
+            event.postings.iter_mut().for_each(|posting| posting.reserved = 0);
+        }
+        event
+    }
+
+    /// Whether anything must be written.
+    pub fn has_writes(&self) -> bool {
+        let Writes { events, keys, jobs, reversed, .. } = &self.writes;
+        !(events.is_empty() && keys.is_empty() && jobs.is_empty() && reversed.is_empty())
     }
 
     /// Adds what was used to the account's days. A meter counted in several windows is still used once.
@@ -193,7 +250,8 @@ impl Batch {
             let changes = book.take_changes();
             writes.balances.extend(changes.balances.into_iter().map(|(place, balance)| (*account, place, balance)));
             writes.credits.extend(changes.credits.into_iter().map(|credit| (*account, credit)));
-            for reservation in changes.reservations {
+            let held = |reservation: &Reservation| self.held_changes.concern(reservation.id);
+            for reservation in changes.reservations.into_iter().filter(|reservation| !held(reservation)) {
                 writes.reservations.push(match self.new_reservations.remove(&reservation.id) {
                     Some((model, details)) => ReservationWrite::New(reservation, model, details),
                     None => ReservationWrite::Settled(reservation),

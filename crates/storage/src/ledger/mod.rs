@@ -4,6 +4,7 @@
 //! what the process remembers between batches, `plan_book` the plans that judge.
 
 mod batch;
+pub(crate) mod held;
 pub(crate) mod memory;
 pub mod plan_book;
 mod postgres;
@@ -41,6 +42,7 @@ use tokio::sync::oneshot;
 use crate::database::Listeners;
 use crate::tx::Changed;
 use crate::{Clock, Database, Entropy, StorageError};
+use held::Held;
 use memory::Memory;
 use plan_book::PlanBook;
 use postgres::Lanes;
@@ -108,6 +110,10 @@ pub enum Durability {
     /// It is committed, and reaches the disk no later than the next command that is synced: a killed process loses nothing,
     /// a power cut may. For holds that are worth nothing once the process that made them is gone.
     Ordered,
+    /// A hold that is worth nothing once this process is gone. On SQLite it is not written at all unless it draws credits,
+    /// or is renewed to be booked when nobody settles it; what is booked in its place counts like any other commit. On
+    /// PostgreSQL as [`Durability::Ordered`].
+    OfProcess,
 }
 
 /// A caller's idempotency key, hashed, and a hash of what it was sent with.
@@ -177,6 +183,8 @@ pub(crate) struct Shared {
     pub memory: Memory,
     /// Empty on PostgreSQL.
     pub unwritten: Arc<Unwritten>,
+    /// Empty on PostgreSQL.
+    pub held: Held,
     listeners: Arc<Listeners>,
     /// The plans, and which version of the catalog tables they were read at.
     plans: RwLock<(u64, Option<Arc<PlanBook>>)>,
@@ -192,6 +200,7 @@ impl Shared {
             settings,
             memory: Memory::new(settings.remembered_accounts, several_writers),
             unwritten: Arc::new(Unwritten::new(settings.unwritten_balances)),
+            held: Held::default(),
             listeners,
             plans: RwLock::default(),
             catalog_version: AtomicU64::new(1),

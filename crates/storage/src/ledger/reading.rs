@@ -267,7 +267,7 @@ impl<N: Fn(&Book) -> Vec<Place>> Reading<N> {
     fn is_behind(&self, tx: &mut Tx<'_>) -> Result<bool, StorageError> {
         let seen = redo::last_row(tx)?;
         let (last, is_waiting) = self.shared.unwritten.stands(self.account);
-        Ok(is_waiting || seen != last)
+        Ok(is_waiting || seen != last || self.shared.held.has(self.account))
     }
 }
 
@@ -316,7 +316,8 @@ fn load_book<N: Fn(&Book) -> Vec<Place>>(
             (By::Writer, _) => shared.unwritten.balance(account, &place),
             (By::Reader, postponed) => postponed.as_ref().and_then(|postponed| postponed.balance(&place)),
         };
-        let balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
+        let mut balance = waiting.map_or_else(|| load_balance(tx, account, &place), Ok)?;
+        balance.reserved += shared.held.reserved(account, &place);
         book.load_balance(place, balance);
     }
     shared.memory.publish_read((ticket, began), &book, as_of);

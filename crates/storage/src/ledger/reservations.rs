@@ -20,7 +20,7 @@ pub(crate) const SELECT_EXPIRED_KEPT: &str = "SELECT id, state, made_at, expires
 const SELECT_ACCOUNTS_WITH_EXPIRED: &str = "SELECT DISTINCT account_id FROM reservations \
     WHERE state = 'open' AND expires_at <= $1 LIMIT 256";
 
-const RENEW: &str = "UPDATE reservations SET expires_at = $3, on_expiry = $4 \
+pub(crate) const RENEW: &str = "UPDATE reservations SET expires_at = $3, on_expiry = $4 \
     WHERE account_id = $1 AND id = $2 AND state = 'open'";
 
 pub(crate) const STATEMENTS: &[&str] = &[SELECT_ONE, SELECT_EXPIRED_KEPT, SELECT_ACCOUNTS_WITH_EXPIRED, RENEW];
@@ -62,6 +62,9 @@ impl Ledger {
     pub async fn renew_reservations(&self, mut renewals: Vec<Renewal>) -> Result<(), StorageError> {
         // In one order everywhere, so that two nodes never wait for each other's rows.
         renewals.sort_by_key(|renewal| (renewal.reservation.account, renewal.reservation.own_text()));
+        if let Some(sqlite) = self.database.sqlite() {
+            return sqlite.keep_holds(&self.shared, renewals).await;
+        }
         let write = move |tx: &mut Tx<'_>| {
             for Renewal { reservation, expires_at, on_expiry } in &renewals {
                 let own = reservation.own_text();

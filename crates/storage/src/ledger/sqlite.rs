@@ -86,21 +86,34 @@ fn answer(pending: Pending, outcome: Result<Answer, LedgerError>) {
 fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) -> Result<Answers, StorageError> {
     let (at, began) = (shared.clock.now(), shared.memory.moment());
     let mut batch = Batch::default();
+    batch.holds_in_process = true;
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
     let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
-    let (answers, done) = in_transaction_to(connection, is_synced, || {
+    let judge = |batch: &mut Batch, expiries: &mut HashMap<_, _>| {
         let plans = plans(connection, shared)?;
-        let mut loader = Loader { connection, shared, plans: &plans, at, batch: &mut batch, expiries: &mut expiries };
-        let mut answers = Vec::with_capacity(requests.len());
-        for request in requests {
-            answers.push(loader.run(request)?);
-        }
-        let done = write(connection, shared, &mut batch, &mut expiries)?;
-        fill_replays(connection, requests, &mut answers)?;
-        Ok::<_, StorageError>((answers, done))
-    })?;
+        let mut loader = Loader { connection, shared, plans: &plans, at, batch, expiries };
+        requests.iter().map(|request| loader.run(request)).collect::<Result<Answers, StorageError>>()
+    };
+    let (answers, done) = if requests.iter().all(|request| request.durability == Durability::OfProcess) {
+        let answers = judge(&mut batch, &mut expiries)?;
+        let done = match batch.has_writes() {
+            true => {
+                Some(in_transaction_to(connection, false, || write(connection, shared, &mut batch, &mut expiries))?)
+            }
+            false => None,
+        };
+        (answers, done)
+    } else {
+        in_transaction_to(connection, is_synced, || {
+            let mut answers = judge(&mut batch, &mut expiries)?;
+            let done = write(connection, shared, &mut batch, &mut expiries)?;
+            fill_replays(connection, requests, &mut answers)?;
+            Ok::<_, StorageError>((answers, Some(done)))
+        })?
+    };
     // Before memory: whoever reads an account from the tables because memory lost it finds here what they lack.
-    shared.unwritten.committed(done);
+    shared.held.committed(std::mem::take(&mut batch.held_changes));
+    done.into_iter().for_each(|done| shared.unwritten.committed(done));
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
         let as_of = AsOf { next_expiry, at, version: 0, since_version: 0, last_at: at, postponed: None };
@@ -160,6 +173,9 @@ impl Loader<'_> {
         if self.batch.books.contains_key(&account) {
             return Ok(true);
         }
+        if self.shared.held.drop_expired(account, self.at) {
+            self.shared.memory.forget(account);
+        }
         let mut tx = Tx::new(Engine::Sqlite(self.connection));
         let (book, next_expiry) = match self.shared.memory.book(account, self.at) {
             Some(remembered) => remembered,
@@ -217,9 +233,13 @@ impl Loader<'_> {
         let Some(book) = self.batch.books.get_mut(&account) else { return Ok(()) };
         if let Some(reservation) = command.action.reservation()
             && book.reservation(reservation).is_none()
-            && let Some(found) = load_reservation(connection, reservation)?
         {
-            book.load_reservation(found);
+            if let Some(hold) = self.shared.held.find(reservation) {
+                self.batch.held.insert(reservation);
+                book.load_reservation(hold.reservation);
+            } else if let Some(found) = load_reservation(connection, reservation)? {
+                book.load_reservation(found);
+            }
         }
         if let Action::Reverse { original } = &command.action
             && let Some(by) = load_reversal(connection, original.event)?
@@ -237,13 +257,10 @@ impl Loader<'_> {
             return Ok(());
         }
         self.shared.memory.fill(book, &places);
-        let account_text = account.to_string();
         for place in places {
             if !book.has_balance(&place) {
-                let balance = match self.shared.unwritten.balance(account, &place) {
-                    Some(waiting) => waiting,
-                    None => load_balance(connection, &account_text, &place)?,
-                };
+                let mut balance = balance_on_disk(connection, self.shared, account, &place)?;
+                balance.reserved += self.shared.held.reserved(account, &place);
                 book.load_balance(place, balance);
             }
         }
@@ -251,7 +268,17 @@ impl Loader<'_> {
     }
 }
 
-fn load_balance(connection: &Connection, account: &str, place: &Place) -> Result<Balance, StorageError> {
+/// As log and table say together.
+pub(super) fn balance_on_disk(
+    connection: &Connection,
+    shared: &Shared,
+    account: AccountId,
+    place: &Place,
+) -> Result<Balance, StorageError> {
+    if let Some(waiting) = shared.unwritten.balance(account, place) {
+        return Ok(waiting);
+    }
+    let account = account.to_string();
     let mut statement = connection.prepare_cached(SELECT_BALANCE)?;
     let values = params![
         account,

@@ -59,28 +59,34 @@ pub(super) fn write(
     write_jobs(connection, &batch.writes)?;
     find_next_expiries(connection, shared.clock.now(), expiries)?;
     let balances = changes.balances.into_iter().map(|(account, place, balance)| ((account, place), balance)).collect();
+    let balances = shared.held.without(balances, &batch.held_changes);
     let days = std::mem::take(&mut batch.writes.daily).into_iter().collect();
     log_batch(connection, &shared.unwritten, balances, days)
 }
 
+pub(super) fn insert_event(connection: &Connection, row: &EventRow) -> Result<(), StorageError> {
+    let EventRow { event, over_limit, model, details } = row;
+    connection.prepare_cached(INSERT_EVENT)?.execute(params![
+        event.id.account.to_string(),
+        event.id.own_text(),
+        event.action.as_str(),
+        event.at.micros(),
+        event.occurred_at.micros(),
+        rows::flags(event, *over_limit),
+        model.as_str(),
+        rows::encode_amounts(&event.amounts),
+        rows::encode_postings(&event.postings),
+        rows::encode_draws(&event.draws),
+        &**details,
+        event.reservation.map(|id| id.own_text()),
+        event.reverses.map(|id| id.own_text()),
+    ])?;
+    Ok(())
+}
+
 fn write_events(connection: &Connection, writes: &Writes) -> Result<(), StorageError> {
-    let mut statement = connection.prepare_cached(INSERT_EVENT)?;
-    for EventRow { event, over_limit, model, details } in &writes.events {
-        statement.execute(params![
-            event.id.account.to_string(),
-            event.id.own_text(),
-            event.action.as_str(),
-            event.at.micros(),
-            event.occurred_at.micros(),
-            rows::flags(event, *over_limit),
-            model.as_str(),
-            rows::encode_amounts(&event.amounts),
-            rows::encode_postings(&event.postings),
-            rows::encode_draws(&event.draws),
-            &**details,
-            event.reservation.map(|id| id.own_text()),
-            event.reverses.map(|id| id.own_text()),
-        ])?;
+    for row in &writes.events {
+        insert_event(connection, row)?;
     }
     for (original, by) in &writes.reversed {
         let mut statement = connection.prepare_cached(MARK_REVERSED)?;
@@ -100,7 +106,7 @@ fn write_events(connection: &Connection, writes: &Writes) -> Result<(), StorageE
     Ok(())
 }
 
-fn write_reservation(
+pub(super) fn write_reservation(
     connection: &Connection,
     change: &ReservationWrite,
     expiries: &mut HashMap<AccountId, Option<Timestamp>>,

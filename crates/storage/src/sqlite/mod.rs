@@ -12,10 +12,10 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::StorageError;
-use crate::ledger::Shared;
 use crate::ledger::queue::Queue;
 use crate::ledger::unwritten::Unwritten;
 use crate::ledger::write_back::write_back;
+use crate::ledger::{Renewal, Shared, held};
 use crate::tx::{Engine, Tx};
 
 const READERS: usize = 4;
@@ -98,6 +98,16 @@ impl Sqlite {
         let unwritten = self.unwritten.clone();
         self.queue.push_cold(Box::new(move |connection| {
             let _ = answer.send(write_back(connection, &unwritten, account));
+        }))?;
+        answered.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the server is stopping".into())))
+    }
+
+    /// Has the writer renew holds; see [`held::keep`].
+    pub async fn keep_holds(&self, shared: &Arc<Shared>, renewals: Vec<Renewal>) -> Result<(), StorageError> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let shared = shared.clone();
+        self.queue.push_cold(Box::new(move |connection| {
+            let _ = answer.send(held::keep(connection, &shared, &renewals));
         }))?;
         answered.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the server is stopping".into())))
     }

@@ -4,6 +4,7 @@
 
 mod batches;
 mod durability;
+mod held;
 mod keys;
 mod limits;
 mod lost_commits;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use domain::ledger::Action;
 use storage::StorageError;
-use storage::ledger::{Answer, LedgerError, LedgerSettings, Request};
+use storage::ledger::{Answer, Durability, LedgerError, LedgerSettings, Request};
 
 use super::node::*;
 
@@ -134,5 +135,25 @@ async fn a_full_disk_loses_nothing_and_goes_on_afterwards() {
         }
     }
     assert_eq!((node.usage(account).await, node.events(account).await), ((40, 0), 40));
+    node.must_be_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_a_full_disk_could_not_book_is_booked_afterwards() {
+    let (node, account) = Place::sqlite().node().await;
+    let (reservation, hold) = node.reserving(account, 60, 600);
+    accepted(node.ask(Request { durability: Durability::OfProcess, ..hold }).await);
+    let commit = || {
+        let request = node.request(account, Action::Commit { reservation }, &[("requests", 7)]);
+        Request { details: std::sync::Arc::from(format!(r#"{{"text":"{}"}}"#, "x".repeat(100_000))), ..request }
+    };
+    let_grow(&node, Some(1)).await;
+    let answer = node.ask(commit()).await;
+    assert!(matches!(answer, Err(LedgerError::Storage(StorageError::Unavailable(_)))), "{answer:?}");
+    assert_eq!(node.usage(account).await, (0, 60));
+    denied(node.consume(account, 41).await);
+    let_grow(&node, None).await;
+    accepted(node.ask(commit()).await);
+    assert_eq!(node.usage(account).await, (7, 0));
     node.must_be_exact().await;
 }

@@ -1,0 +1,202 @@
+//! On SQLite: holds that only this process knows of, since they are worth nothing once it is gone.
+//!
+//! They count like any other: a book's `reserved` says what the database holds and what is held here. Only the writer
+//! changes them, after its transaction. What is written of a balance is without them ([`Held::without`]), what is read gets
+//! them added ([`Held::reserved`]); no event tells of them until what was used is booked. One whose end must outlive the
+//! process is kept in the database ([`keep`]).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use domain::ids::{AccountId, EventId, ReservationId};
+use domain::ledger::{Balance, Event, EventAction, OnExpiry, Place, Reservation};
+use domain::name::Name;
+use domain::time::Timestamp;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::Shared;
+use super::batch::{EventRow, ReservationWrite};
+use super::redo::BalanceKey;
+use super::reservations::{RENEW, Renewal};
+use super::sqlite::balance_on_disk;
+use super::sqlite_writing::{insert_event, write_reservation};
+use super::write_back::log_batch;
+use crate::StorageError;
+use crate::sqlite::in_transaction_to;
+use crate::tx::{Engine, Tx};
+
+/// A hold with what is kept beside it.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    pub reservation: Reservation,
+    pub model: Name,
+    pub details: Arc<str>,
+}
+
+#[derive(Default)]
+pub(crate) struct Held(Mutex<HashMap<AccountId, Vec<Hold>>>);
+
+/// What a batch does to holds, for when it is committed.
+#[derive(Default)]
+pub(crate) struct HeldChanges {
+    pub made: Vec<Hold>,
+    /// Booked or given back.
+    pub settled: Vec<Reservation>,
+}
+
+impl HeldChanges {
+    pub fn concern(&self, reservation: ReservationId) -> bool {
+        self.made.iter().any(|hold| hold.reservation.id == reservation)
+            || self.settled.iter().any(|settled| settled.id == reservation)
+    }
+}
+
+impl Held {
+    pub fn has(&self, account: AccountId) -> bool {
+        self.0.lock().contains_key(&account)
+    }
+
+    pub fn find(&self, reservation: ReservationId) -> Option<Hold> {
+        let held = self.0.lock();
+        held.get(&reservation.account)?.iter().find(|hold| hold.reservation.id == reservation).cloned()
+    }
+
+    /// How much is held here of a place.
+    pub fn reserved(&self, account: AccountId, place: &Place) -> i64 {
+        let held = self.0.lock();
+        held.get(&account).map_or(0, |holds| holds.iter().map(|hold| reserved_at(&hold.reservation, place)).sum())
+    }
+
+    /// Balances as they are written by a batch that changes holds so.
+    pub fn without(
+        &self,
+        mut balances: Vec<(BalanceKey, Balance)>,
+        changes: &HeldChanges,
+    ) -> Vec<(BalanceKey, Balance)> {
+        for ((account, place), balance) in &mut balances {
+            let of_account = |reservation: &&Reservation| reservation.id.account == *account;
+            let made = changes.made.iter().map(|hold| &hold.reservation).filter(of_account);
+            let made: i64 = made.map(|reservation| reserved_at(reservation, place)).sum();
+            let settled = changes.settled.iter().filter(of_account);
+            let settled: i64 = settled.map(|reservation| reserved_at(reservation, place)).sum();
+            balance.reserved -= self.reserved(*account, place) + made - settled;
+        }
+        balances
+    }
+
+    /// Takes over what a batch has done. Only after its commit.
+    pub fn committed(&self, changes: HeldChanges) {
+        let HeldChanges { made, settled } = changes;
+        let mut held = self.0.lock();
+        for hold in made {
+            held.entry(hold.reservation.id.account).or_default().push(hold);
+        }
+        for reservation in settled {
+            remove(&mut held, reservation.id);
+        }
+    }
+
+    /// Drops those of an account whose time is over: whoever made them could not settle them. Whether there were any.
+    pub fn drop_expired(&self, account: AccountId, now: Timestamp) -> bool {
+        let mut held = self.0.lock();
+        let Some(holds) = held.get_mut(&account) else { return false };
+        let before = holds.len();
+        holds.retain(|hold| !hold.reservation.is_expired(now));
+        let has_dropped = holds.len() < before;
+        if holds.is_empty() {
+            held.remove(&account);
+        }
+        has_dropped
+    }
+
+    fn renew(&self, renewal: &Renewal) {
+        let mut held = self.0.lock();
+        let holds = held.get_mut(&renewal.reservation.account);
+        if let Some(hold) = holds.and_then(|all| all.iter_mut().find(|hold| hold.reservation.id == renewal.reservation))
+        {
+            hold.reservation.expires_at = renewal.expires_at;
+        }
+    }
+}
+
+fn remove(held: &mut HashMap<AccountId, Vec<Hold>>, reservation: ReservationId) {
+    if let Some(holds) = held.get_mut(&reservation.account) {
+        holds.retain(|hold| hold.reservation.id != reservation);
+        if holds.is_empty() {
+            held.remove(&reservation.account);
+        }
+    }
+}
+
+fn reserved_at(reservation: &Reservation, place: &Place) -> i64 {
+    reservation.holds.iter().filter(|hold| hold.place == *place).map(|hold| hold.reserved).sum()
+}
+
+/// Renews holds, by the writer. Those that are to be booked when nobody settles them are in the database after it.
+pub(crate) fn keep(connection: &Connection, shared: &Shared, renewals: &[Renewal]) -> Result<(), StorageError> {
+    let (mut kept, mut in_database) = (Vec::new(), Vec::new());
+    for renewal in renewals {
+        match shared.held.find(renewal.reservation) {
+            Some(hold) if renewal.on_expiry == OnExpiry::Commit => {
+                let (expires_at, on_expiry) = (renewal.expires_at, renewal.on_expiry);
+                kept.push(Hold { reservation: Reservation { expires_at, on_expiry, ..hold.reservation }, ..hold });
+            }
+            Some(_) => shared.held.renew(renewal),
+            None => in_database.push(renewal),
+        }
+    }
+    if kept.is_empty() && in_database.is_empty() {
+        return Ok(());
+    }
+    let done = in_transaction_to(connection, false, || {
+        let mut tx = Tx::new(Engine::Sqlite(connection));
+        for Renewal { reservation, expires_at, on_expiry } in in_database {
+            let own = reservation.own_text();
+            let values = [reservation.account.into(), own.into(), (*expires_at).into(), on_expiry.as_str().into()];
+            tx.execute(RENEW, &values)?;
+        }
+        write(connection, shared, &kept)
+    })?;
+    shared.unwritten.committed(done);
+    let mut held = shared.held.0.lock();
+    for hold in &kept {
+        remove(&mut held, hold.reservation.id);
+        // What it remembers of the account does not know when the next reservation expires.
+        shared.memory.forget(hold.reservation.id.account);
+    }
+    Ok(())
+}
+
+/// Writes holds as if they had been made in the database: the reservation, its event, and the balances with it.
+fn write(connection: &Connection, shared: &Shared, kept: &[Hold]) -> Result<super::unwritten::Done, StorageError> {
+    let mut balances: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
+    for Hold { reservation, model, details } in kept {
+        let account = reservation.id.account;
+        for hold in &reservation.holds {
+            let key = (account, hold.place.clone());
+            let known = balances.get(&key).copied();
+            let balance = known.map_or_else(|| balance_on_disk(connection, shared, account, &hold.place), Ok)?;
+            balances.insert(key, Balance { reserved: balance.reserved + hold.reserved, ..balance });
+        }
+        let event = Event {
+            id: EventId::new(account, shared.clock.now(), shared.entropy.bits()),
+            action: EventAction::Reserve,
+            at: reservation.made_at,
+            occurred_at: reservation.made_at,
+            late: false,
+            estimated: false,
+            ignored: false,
+            amounts: reservation.amounts.clone(),
+            postings: reservation.holds.clone(),
+            draws: Vec::new(),
+            reservation: Some(reservation.id),
+            reverses: None,
+        };
+        let row = EventRow { event, over_limit: false, model: model.clone(), details: details.clone() };
+        insert_event(connection, &row)?;
+        let reservation = ReservationWrite::New(reservation.clone(), model.clone(), details.clone());
+        write_reservation(connection, &reservation, &mut HashMap::new())?;
+    }
+    log_batch(connection, &shared.unwritten, balances.into_iter().collect(), Vec::new())
+}
