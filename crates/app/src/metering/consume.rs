@@ -46,13 +46,14 @@ async fn consume_by(
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms, plans };
     asked.must_allow_model_unless_counted(work).await?;
-    let mut prepared = asked.prepare(work, Action::Consume, None)?;
-    prepared.request.epoch = Some(terms.epoch);
-    if prepared.request.key.is_none()
-        && let Some(denial) = app.ledger.remembered_denial(&prepared.request.command)
+    let (command, priced) = asked.command(work, Action::Consume)?;
+    if work.key.is_none()
+        && let Some(denial) = app.ledger.remembered_denial(&command)
     {
-        return Err(denied(app, terms, &prepared.plans, &denial));
+        return Err(denied(app, terms, &asked.plans, &denial));
     }
+    let mut prepared = asked.request(work, None, (command, priced));
+    prepared.request.epoch = Some(terms.epoch);
     submit(app, terms, prepared).await
 }
 
