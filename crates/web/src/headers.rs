@@ -3,12 +3,12 @@
 //! `X-RateLimit-*` carries the limit's exact amounts and the Unix second of its reset; `RateLimit` and `RateLimit-Policy`
 //! are the IETF's fields, whose numbers are whole; `X-Remaining-Usage` is what is left, or `unlimited`.
 
-use app::App;
 use app::error::Denied;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use domain::ledger::{DenialReason, LimitState};
+use domain::ledger::LimitState;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 
+use self::Part::{Amount, Number, Quoted, Text};
 use crate::answer::Decimal;
 
 pub const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -28,6 +28,52 @@ pub fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
+/// Writes headers one after another in the same memory. In parts, and not by `format!`, since every metered answer has
+/// seven of them.
+struct Lines<'h> {
+    headers: &'h mut HeaderMap,
+    text: String,
+}
+
+#[derive(Clone, Copy)]
+enum Part<'p> {
+    Text(&'p str),
+    /// A string of structured fields (RFC 9651).
+    Quoted(&'p str),
+    Number(i64),
+    Amount(Decimal),
+}
+
+impl<'h> Lines<'h> {
+    fn of(headers: &'h mut HeaderMap) -> Self {
+        Self { headers, text: String::with_capacity(64) }
+    }
+
+    fn put(&mut self, name: HeaderName, parts: &[Part<'_>]) {
+        self.text.clear();
+        for part in parts {
+            self.add(*part);
+        }
+        put(self.headers, name, &self.text);
+    }
+
+    fn add(&mut self, part: Part<'_>) {
+        match part {
+            Text(text) => self.text.push_str(text),
+            Quoted(text) if text.contains(['\\', '"']) => {
+                let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+                self.text.extend(["\"", &escaped, "\""]);
+            }
+            Quoted(text) => self.text.extend(["\"", text, "\""]),
+            Number(number) => self.text.push_str(itoa::Buffer::new().format(number)),
+            Amount(amount) => match amount.as_whole() {
+                Some(whole) => self.add(Number(whole)),
+                None => self.text.push_str(&amount.to_string()),
+            },
+        }
+    }
+}
+
 /// What a metered answer tells of the limits it touched.
 pub fn add_limits(headers: &mut HeaderMap, limits: &[LimitState], at: Timestamp) {
     let Some(tightest) = tightest(limits) else { return };
@@ -40,36 +86,37 @@ fn add_limit(headers: &mut HeaderMap, limit: &LimitState, at: Timestamp) {
         headers.insert(REMAINING_USAGE, HeaderValue::from_static("unlimited"));
         return;
     };
-    let left = amount(remaining).to_string();
-    put(headers, REMAINING_USAGE, &left);
-    put(headers, REMAINING, &left);
-    put(headers, LIMIT, &amount(most).to_string());
-    let meter = quoted(limit.meter.as_str());
-    let (most, left) = (amount(most).whole(), amount(remaining).whole());
+    let mut lines = Lines::of(headers);
+    lines.put(REMAINING_USAGE, &[Amount(amount(remaining))]);
+    lines.put(REMAINING, &[Amount(amount(remaining))]);
+    lines.put(LIMIT, &[Amount(amount(most))]);
+    let meter = Quoted(limit.meter.as_str());
+    let (most, left) = (Number(amount(most).whole()), Number(amount(remaining).whole()));
     match limit.resets_at {
         Some(resets_at) => {
-            headers.insert(RESET, HeaderValue::from(resets_at.seconds()));
-            let window = resets_at.since(limit.start) / MICROS_PER_SECOND;
-            put(headers, IETF_POLICY, &format!("{meter};q={most};w={window}"));
-            put(headers, IETF_STATE, &format!("{meter};r={left};t={}", seconds_until(resets_at, at)));
+            lines.put(RESET, &[Number(resets_at.seconds())]);
+            let window = Number(resets_at.since(limit.start) / MICROS_PER_SECOND);
+            lines.put(IETF_POLICY, &[meter, Text(";q="), most, Text(";w="), window]);
+            lines.put(IETF_STATE, &[meter, Text(";r="), left, Text(";t="), Number(seconds_until(resets_at, at))]);
         }
         None => {
-            put(headers, IETF_POLICY, &format!("{meter};q={most}"));
-            put(headers, IETF_STATE, &format!("{meter};r={left}"));
+            lines.put(IETF_POLICY, &[meter, Text(";q="), most]);
+            lines.put(IETF_STATE, &[meter, Text(";r="), left]);
         }
     }
 }
 
 /// What a denial tells: the limit in the way, when to come back, and where to get more.
-pub fn add_denial(headers: &mut HeaderMap, denied: &Denied, app: &App) {
+pub fn add_denial(headers: &mut HeaderMap, denied: &Denied) {
     if let Some(limit) = &denied.denial.limit {
         add_limit(headers, limit, denied.at);
         if let Some(resets_at) = limit.resets_at {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_until(resets_at, denied.at).max(1)));
+            let seconds = seconds_until(resets_at, denied.at).max(1);
+            Lines::of(headers).put(header::RETRY_AFTER, &[Number(seconds)]);
         }
     }
-    if denied.denial.reason != DenialReason::AccountSuspended {
-        put(headers, UPGRADE_URL, &app.upgrade_url(denied.suggested_plan.as_ref()));
+    if let Some(upgrade_url) = &denied.upgrade_url {
+        put(headers, UPGRADE_URL, upgrade_url);
     }
 }
 
@@ -80,14 +127,15 @@ pub fn add_rate_limit(
     scope: &str,
     (requests, window, retry): (u32, u32, u64),
 ) {
-    let retry = retry.max(1);
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(retry));
+    let seconds = i64::try_from(retry).unwrap_or(i64::MAX).max(1);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     headers.insert(LIMIT, HeaderValue::from(requests));
     headers.insert(REMAINING, HeaderValue::from(0));
-    headers.insert(RESET, HeaderValue::from(now.seconds().saturating_add(i64::try_from(retry).unwrap_or(i64::MAX))));
-    let scope = quoted(scope);
-    put(headers, IETF_POLICY, &format!("{scope};q={requests};w={window}"));
-    put(headers, IETF_STATE, &format!("{scope};r=0;t={retry}"));
+    headers.insert(RESET, HeaderValue::from(now.seconds().saturating_add(seconds)));
+    let mut lines = Lines::of(headers);
+    let (requests, window) = (Number(requests.into()), Number(window.into()));
+    lines.put(IETF_POLICY, &[Quoted(scope), Text(";q="), requests, Text(";w="), window]);
+    lines.put(IETF_STATE, &[Quoted(scope), Text(";r=0;t="), Number(seconds)]);
 }
 
 /// The limit with the smallest share left; of equal ones the one that holds longest. Unlimited ones come last.
@@ -115,11 +163,6 @@ fn ends(limit: &LimitState) -> Timestamp {
 fn seconds_until(end: Timestamp, at: Timestamp) -> i64 {
     let micros = end.since(at).max(0);
     micros.saturating_add(MICROS_PER_SECOND - 1) / MICROS_PER_SECOND
-}
-
-/// A string of structured fields (RFC 9651).
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

@@ -182,12 +182,8 @@ pub(crate) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial
         DenialReason::SubscriptionRequired => suggestion(terms, plans, std::iter::empty()),
         DenialReason::AccountSuspended => None,
     };
-    AppError::Denied(Box::new(Denied {
-        denial: denial.clone(),
-        plan: terms.plan.as_ref().map(|plan| plan.key.clone()),
-        suggested_plan,
-        at: app.now(),
-    }))
+    let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
+    AppError::Denied(Box::new(Denied::new(app, denial.clone(), plan, suggested_plan)))
 }
 
 fn kept_cost(stored: Option<&StoredEvent>) -> Option<domain::pricing::CallCost> {
