@@ -32,6 +32,7 @@ pub fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
     response
 }
 
+/// A body as it is sent.
 pub fn json_bytes(body: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(BODY_BYTES);
     serde_json::to_writer(&mut bytes, body).expect("answers are maps with text keys, which JSON can always write");

@@ -5,6 +5,7 @@
 
 use app::error::Denied;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use bytes::BytesMut;
 use domain::ledger::LimitState;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 
@@ -28,12 +29,15 @@ pub fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
-/// Writes headers one after another in the same memory. In parts, and not by `format!`, since every metered answer has
-/// seven of them.
+/// Writes headers one after another into memory that they share. In parts, and not by `format!`, since every metered
+/// answer has seven of them.
 struct Lines<'h> {
     headers: &'h mut HeaderMap,
-    text: String,
+    text: BytesMut,
 }
+
+/// All headers of a denial are hardly ever longer.
+const LINES_BYTES: usize = 256;
 
 #[derive(Clone, Copy)]
 enum Part<'p> {
@@ -46,29 +50,35 @@ enum Part<'p> {
 
 impl<'h> Lines<'h> {
     fn of(headers: &'h mut HeaderMap) -> Self {
-        Self { headers, text: String::with_capacity(64) }
+        Self { headers, text: BytesMut::with_capacity(LINES_BYTES) }
     }
 
+    /// As [`put`].
     fn put(&mut self, name: HeaderName, parts: &[Part<'_>]) {
-        self.text.clear();
-        for part in parts {
-            self.add(*part);
+        self.add_all(parts);
+        let text = self.text.split().freeze();
+        if text.is_ascii()
+            && let Ok(value) = HeaderValue::from_maybe_shared(text)
+        {
+            self.headers.insert(name, value);
         }
-        put(self.headers, name, &self.text);
+    }
+
+    fn add_all(&mut self, parts: &[Part<'_>]) {
+        parts.iter().for_each(|part| self.add(*part));
     }
 
     fn add(&mut self, part: Part<'_>) {
         match part {
-            Text(text) => self.text.push_str(text),
+            Text(text) => self.text.extend_from_slice(text.as_bytes()),
             Quoted(text) if text.contains(['\\', '"']) => {
-                let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-                self.text.extend(["\"", &escaped, "\""]);
+                self.add_all(&[Text("\""), Text(&text.replace('\\', "\\\\").replace('"', "\\\"")), Text("\"")]);
             }
-            Quoted(text) => self.text.extend(["\"", text, "\""]),
-            Number(number) => self.text.push_str(itoa::Buffer::new().format(number)),
+            Quoted(text) => self.add_all(&[Text("\""), Text(text), Text("\"")]),
+            Number(number) => self.add(Text(itoa::Buffer::new().format(number))),
             Amount(amount) => match amount.as_whole() {
                 Some(whole) => self.add(Number(whole)),
-                None => self.text.push_str(&amount.to_string()),
+                None => self.add(Text(&amount.to_string())),
             },
         }
     }
@@ -77,16 +87,15 @@ impl<'h> Lines<'h> {
 /// What a metered answer tells of the limits it touched.
 pub fn add_limits(headers: &mut HeaderMap, limits: &[LimitState], at: Timestamp) {
     let Some(tightest) = tightest(limits) else { return };
-    add_limit(headers, tightest, at);
+    add_limit(&mut Lines::of(headers), tightest, at);
 }
 
-fn add_limit(headers: &mut HeaderMap, limit: &LimitState, at: Timestamp) {
+fn add_limit(lines: &mut Lines<'_>, limit: &LimitState, at: Timestamp) {
     let amount = |value: i64| Decimal::of_meter(limit.meter.as_str(), value);
     let (Some(most), Some(remaining)) = (limit.limit, limit.remaining()) else {
-        headers.insert(REMAINING_USAGE, HeaderValue::from_static("unlimited"));
+        lines.put(REMAINING_USAGE, &[Text("unlimited")]);
         return;
     };
-    let mut lines = Lines::of(headers);
     lines.put(REMAINING_USAGE, &[Amount(amount(remaining))]);
     lines.put(REMAINING, &[Amount(amount(remaining))]);
     lines.put(LIMIT, &[Amount(amount(most))]);
@@ -108,15 +117,16 @@ fn add_limit(headers: &mut HeaderMap, limit: &LimitState, at: Timestamp) {
 
 /// What a denial tells: the limit in the way, when to come back, and where to get more.
 pub fn add_denial(headers: &mut HeaderMap, denied: &Denied) {
+    let mut lines = Lines::of(headers);
     if let Some(limit) = &denied.denial.limit {
-        add_limit(headers, limit, denied.at);
+        add_limit(&mut lines, limit, denied.at);
         if let Some(resets_at) = limit.resets_at {
             let seconds = seconds_until(resets_at, denied.at).max(1);
-            Lines::of(headers).put(header::RETRY_AFTER, &[Number(seconds)]);
+            lines.put(header::RETRY_AFTER, &[Number(seconds)]);
         }
     }
     if let Some(upgrade_url) = &denied.upgrade_url {
-        put(headers, UPGRADE_URL, upgrade_url);
+        lines.put(UPGRADE_URL, &[Text(upgrade_url)]);
     }
 }
 
@@ -128,12 +138,12 @@ pub fn add_rate_limit(
     (requests, window, retry): (u32, u32, u64),
 ) {
     let seconds = i64::try_from(retry).unwrap_or(i64::MAX).max(1);
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    headers.insert(LIMIT, HeaderValue::from(requests));
-    headers.insert(REMAINING, HeaderValue::from(0));
-    headers.insert(RESET, HeaderValue::from(now.seconds().saturating_add(seconds)));
-    let mut lines = Lines::of(headers);
     let (requests, window) = (Number(requests.into()), Number(window.into()));
+    let mut lines = Lines::of(headers);
+    lines.put(header::RETRY_AFTER, &[Number(seconds)]);
+    lines.put(LIMIT, &[requests]);
+    lines.put(REMAINING, &[Number(0)]);
+    lines.put(RESET, &[Number(now.seconds().saturating_add(seconds))]);
     lines.put(IETF_POLICY, &[Quoted(scope), Text(";q="), requests, Text(";w="), window]);
     lines.put(IETF_STATE, &[Quoted(scope), Text(";r=0;t="), Number(seconds)]);
 }
@@ -257,5 +267,13 @@ mod tests {
         assert_eq!(headers[header::RETRY_AFTER], "1");
         assert_eq!(headers[RESET], "101");
         assert_eq!(headers[IETF_POLICY], "\"a\\\"pi\";q=300;w=60");
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_is_left_out() {
+        let at = Timestamp::EPOCH;
+        let shown = shown(&[limit("é", Some(3_000_000), 0, None)], at);
+        let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-ratelimit-limit", "x-ratelimit-remaining", "x-remaining-usage"]);
     }
 }

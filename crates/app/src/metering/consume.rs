@@ -134,8 +134,8 @@ fn counted(
     (accepted, cost): (Accepted, Option<domain::pricing::CallCost>),
 ) -> Counted {
     let warned = accepted.limits.iter().any(|limit| limit.warning_percent.is_some());
-    let suggested_plan =
-        warned.then(|| suggestion(terms, plans, accepted.limits.iter().map(need_at_capacity))).flatten();
+    let needs = || accepted.limits.iter().map(need_at_capacity).collect::<Vec<_>>();
+    let suggested_plan = warned.then(|| suggestion(terms, plans, &needs())).flatten();
     Counted {
         event: accepted.event.id,
         replayed: false,
@@ -158,9 +158,8 @@ fn need_at_capacity(limit: &domain::ledger::LimitState) -> Need {
     Need { meter: limit.meter.clone(), per: limit.window, each: limit.scope, total }
 }
 
-pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: impl Iterator<Item = Need>) -> Option<Name> {
-    let needs: Vec<Need> = needs.collect();
-    suggest_plan(&plans.catalog, terms.plan.as_deref(), &needs).map(|plan| plan.key.clone())
+pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: &[Need]) -> Option<Name> {
+    suggest_plan(&plans.catalog, terms.plan.as_deref(), needs).map(|plan| plan.key.clone())
 }
 
 /// A denial with the plan that would fit.
@@ -169,17 +168,16 @@ pub(crate) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial
         decisions::count("denied", &limit.meter);
     }
     let suggested_plan = match denial.reason {
-        DenialReason::QuotaExceeded => suggestion(
-            terms,
-            plans,
-            denial.limit.iter().map(|limit| Need {
+        DenialReason::QuotaExceeded => {
+            let need = denial.limit.as_ref().map(|limit| Need {
                 meter: limit.meter.clone(),
                 per: limit.window,
                 each: limit.scope,
                 total: limit.used.saturating_add(limit.reserved).saturating_add(denial.requested),
-            }),
-        ),
-        DenialReason::SubscriptionRequired => suggestion(terms, plans, std::iter::empty()),
+            });
+            suggestion(terms, plans, need.as_slice())
+        }
+        DenialReason::SubscriptionRequired => suggestion(terms, plans, &[]),
         DenialReason::AccountSuspended => None,
     };
     let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
