@@ -257,8 +257,8 @@ impl App {
     pub fn upgrade_url(&self, suggested_plan: Option<&domain::name::Name>) -> String {
         let base = self.settings.public_url.trim_end_matches('/');
         match suggested_plan {
-            Some(plan) => format!("{base}/pricing?plan={plan}"),
-            None => format!("{base}/pricing"),
+            Some(plan) => [base, "/pricing?plan=", plan.as_str()].concat(),
+            None => [base, "/pricing"].concat(),
         }
     }
 }

@@ -5,12 +5,16 @@
 //! with the field, a plan's rule is a denial with all the facts to act on, and everything that is our trouble comes from
 //! storage and is answered 503 or 500.
 
+use std::fmt;
+
 use domain::ids::EventId;
 use domain::ledger::{Denial, DenialReason, Refusal};
 use domain::name::Name;
 use providers::stripe::StripeError;
 use storage::StorageError;
 use storage::ledger::LedgerError;
+
+use crate::App;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -83,7 +87,7 @@ pub enum AppError {
     Taken { field: &'static str, value: String },
 
     /// A quota, a suspension or a missing subscription.
-    #[error("{}", denial_sentence(.0))]
+    #[error("{0}")]
     Denied(Box<Denied>),
     /// The plan does not include a feature or a model.
     #[error("The plan {} does not include {feature}.", plan.as_ref().map_or("none", Name::as_str))]
@@ -166,8 +170,18 @@ pub struct Denied {
     pub denial: Denial,
     pub plan: Option<Name>,
     pub suggested_plan: Option<Name>,
+    /// Where to get more. `None`: the account is suspended, and more would not help.
+    pub upgrade_url: Option<String>,
     /// When it was judged.
     pub at: domain::time::Timestamp,
+}
+
+impl Denied {
+    pub fn new(app: &App, denial: Denial, plan: Option<Name>, suggested_plan: Option<Name>) -> Self {
+        let is_suspended = denial.reason == DenialReason::AccountSuspended;
+        let upgrade_url = (!is_suspended).then(|| app.upgrade_url(suggested_plan.as_ref()));
+        Self { denial, plan, suggested_plan, upgrade_url, at: app.now() }
+    }
 }
 
 impl AppError {
@@ -267,14 +281,16 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
     }
 }
 
-fn denial_sentence(denied: &Denied) -> String {
-    match (denied.denial.reason, &denied.denial.limit) {
-        (DenialReason::AccountSuspended, _) => "This account is suspended.".into(),
-        (DenialReason::SubscriptionRequired, _) => "This account has no plan; choose one to go on.".into(),
-        (DenialReason::QuotaExceeded, Some(limit)) => match limit.resets_at {
-            Some(resets_at) => format!("The {} quota is used up until {resets_at}.", limit.meter),
-            None => format!("The {} limit is reached.", limit.meter),
-        },
-        (DenialReason::QuotaExceeded, None) => "The quota is used up.".into(),
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.denial.reason, &self.denial.limit) {
+            (DenialReason::AccountSuspended, _) => f.write_str("This account is suspended."),
+            (DenialReason::SubscriptionRequired, _) => f.write_str("This account has no plan; choose one to go on."),
+            (DenialReason::QuotaExceeded, Some(limit)) => match limit.resets_at {
+                Some(resets_at) => write!(f, "The {} quota is used up until {resets_at}.", limit.meter),
+                None => write!(f, "The {} limit is reached.", limit.meter),
+            },
+            (DenialReason::QuotaExceeded, None) => f.write_str("The quota is used up."),
+        }
     }
 }

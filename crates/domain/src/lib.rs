@@ -5,6 +5,7 @@
 
 pub mod billing;
 pub mod catalog;
+mod civil;
 pub mod entitlements;
 pub mod ids;
 pub mod ledger;

@@ -20,15 +20,12 @@ pub struct Need {
 
 /// The next higher plan that would hold every need. `None`: no plan would.
 pub fn suggest_plan<'c>(catalog: &'c Catalog, current: Option<&Plan>, needs: &[Need]) -> Option<&'c Plan> {
-    let higher = higher_plans(catalog, current);
-    let holds = |plan: &&&Plan| needs.iter().all(|need| relevant(plan, need).all(|limit| limit.holds(need)));
-    let lets_pass = |plan: &&&Plan| {
+    let holds = |plan: &Plan| needs.iter().all(|need| relevant(plan, need).all(|limit| limit.holds(need)));
+    let lets_pass = |plan: &Plan| {
         needs.iter().all(|need| relevant(plan, need).all(|limit| limit.holds(need) || !limit.blocks(catalog)))
     };
-    let (custom, listed): (Vec<&Plan>, Vec<&Plan>) =
-        higher.into_iter().partition(|plan| plan.price == PlanPrice::Custom);
-    let found = listed.iter().find(holds).or_else(|| listed.iter().find(lets_pass));
-    found.or_else(|| custom.iter().find(lets_pass)).copied()
+    let found = lowest_higher_plan(catalog, current, |plan| plan.price != PlanPrice::Custom && holds(plan));
+    found.or_else(|| lowest_higher_plan(catalog, current, lets_pass))
 }
 
 /// The next higher plan that includes a feature, and the value of it that was asked for.
@@ -39,8 +36,8 @@ pub fn suggest_plan_with_feature<'c>(
     value: Option<&str>,
 ) -> Option<&'c Plan> {
     let includes =
-        |plan: &&Plan| plan.features.get(feature).is_some_and(|included: &FeatureValue| included.includes(value));
-    higher_plans(catalog, current).into_iter().find(includes)
+        |plan: &Plan| plan.features.get(feature).is_some_and(|included: &FeatureValue| included.includes(value));
+    lowest_higher_plan(catalog, current, includes)
 }
 
 /// The next higher plan that allows a model.
@@ -50,16 +47,20 @@ pub fn suggest_plan_with_model<'c>(
     model: &str,
     provider: Option<&str>,
 ) -> Option<&'c Plan> {
-    let allows = |plan: &&Plan| model_allowed(&plan.features, &catalog.model_groups, model, provider);
-    higher_plans(catalog, current).into_iter().find(allows)
+    let allows = |plan: &Plan| model_allowed(&plan.features, &catalog.model_groups, model, provider);
+    lowest_higher_plan(catalog, current, allows)
 }
 
-/// What is sold above the current plan, lowest rank first and custom prices last; without a plan, everything sold.
-fn higher_plans<'c>(catalog: &'c Catalog, current: Option<&Plan>) -> Vec<&'c Plan> {
+/// Of what is sold above the current plan, and without one of everything sold, the lowest that fits; custom prices come
+/// last.
+fn lowest_higher_plan<'c>(
+    catalog: &'c Catalog,
+    current: Option<&Plan>,
+    fits: impl Fn(&Plan) -> bool,
+) -> Option<&'c Plan> {
     let is_higher = |plan: &&Plan| current.is_none_or(|current| plan.rank > current.rank);
-    let mut plans: Vec<&Plan> = catalog.plans.values().filter(|plan| plan.active).filter(is_higher).collect();
-    plans.sort_by_key(|plan| (plan.price == PlanPrice::Custom, plan.rank));
-    plans
+    let higher = catalog.plans.values().filter(|plan| plan.active).filter(is_higher);
+    higher.filter(|plan| fits(plan)).min_by_key(|plan| (plan.price == PlanPrice::Custom, plan.rank))
 }
 
 /// The limits that a total in the need's window counts against: of the same window, or of a longer one.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::civil::Date;
+
 /// Microseconds since the Unix epoch, UTC. The database stores the same integer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -61,8 +63,7 @@ impl Timestamp {
 
     /// Counts calendar months: year × 12 + month, January of year 0 being 0.
     pub fn month_number(self) -> i64 {
-        let date = self.to_utc().date();
-        i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+        self.date().month_number()
     }
 
     /// As people read it: `3 May 2026, 14:00 UTC`. Seconds are left out.
@@ -70,13 +71,17 @@ impl Timestamp {
         self.to_utc().strftime("%-d %B %Y, %H:%M UTC").to_string()
     }
 
-    pub(crate) fn to_utc(self) -> jiff::civil::DateTime {
-        self.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).datetime()
+    pub(crate) fn date(self) -> Date {
+        Date::of_day(self.0.div_euclid(MICROS_PER_DAY))
     }
 
-    pub(crate) fn from_utc(datetime: jiff::civil::DateTime) -> Option<Self> {
-        let zoned = datetime.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-        Some(Self::from_micros(zoned.timestamp().as_microsecond()))
+    /// Microseconds since midnight.
+    pub(crate) fn micros_of_day(self) -> i64 {
+        self.0.rem_euclid(MICROS_PER_DAY)
+    }
+
+    pub(crate) fn to_utc(self) -> jiff::civil::DateTime {
+        self.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).datetime()
     }
 
     fn to_jiff(self) -> jiff::Timestamp {
@@ -87,13 +92,37 @@ impl Timestamp {
 /// RFC 3339 in UTC, with as many decimals as needed: `2026-03-31T00:00:00Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.to_jiff())
+        let (date, micros) = (self.date(), self.micros_of_day());
+        let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        write_digits(&mut text[0..4], date.year);
+        write_digits(&mut text[5..7], date.month);
+        write_digits(&mut text[8..10], date.day);
+        write_digits(&mut text[11..13], seconds / 3_600);
+        write_digits(&mut text[14..16], seconds / 60 % 60);
+        write_digits(&mut text[17..19], seconds % 60);
+        write_digits(&mut text[20..26], fraction);
+        let mut length = if fraction == 0 { 19 } else { 26 };
+        while fraction != 0 && text[length - 1] == b'0' {
+            length -= 1;
+        }
+        text[length] = b'Z';
+        f.write_str(std::str::from_utf8(&text[..=length]).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Fills the text with the last digits of a number.
+fn write_digits(text: &mut [u8], mut number: i64) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn reads_and_writes_rfc_3339() {
@@ -103,5 +132,23 @@ mod tests {
         assert_eq!(Timestamp::parse("yesterday"), None);
         assert_eq!(Timestamp::parse("1969-12-31T23:59:59Z"), None);
         assert_eq!(Timestamp::parse("2026-13-01T00:00:00Z"), None);
+    }
+    #[test]
+    fn the_last_time_can_be_written() {
+        assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999999Z");
+    }
+
+    proptest! {
+        /// To the last time that jiff has.
+        #[test]
+        fn times_are_written_as_jiff_writes_them(
+            seconds in 0i64..253_402_207_200,
+            fraction in prop_oneof![Just(0), 0i64..1_000_000, (0i64..1_000).prop_map(|millis| millis * 1_000)],
+        ) {
+            let time = Timestamp::from_micros(seconds * MICROS_PER_SECOND + fraction);
+            prop_assert_eq!(time.to_string(), time.to_jiff().to_string());
+            prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
+        }
     }
 }

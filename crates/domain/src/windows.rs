@@ -3,10 +3,9 @@
 //! A period is always `anchor + n months`, counted from the anchor itself: chaining one month onto the last start would
 //! drift (31 January, 28 February, 28 March) where the anchor day must come back (31 March).
 
-use jiff::ToSpan;
-use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::civil::Date;
 use crate::time::{MICROS_PER_DAY, Timestamp};
 
 /// How long usage adds up before it starts again.
@@ -73,39 +72,31 @@ impl Window {
 }
 
 fn calendar_month(at: Timestamp) -> Window {
-    let first = at.to_utc().date().first_of_month().at(0, 0, 0, 0);
-    Window { kind: WindowKind::Month, start: to_timestamp(first), end: Some(to_timestamp(add_months(first, 1))) }
+    let first = Date { day: 1, ..at.date() };
+    let midnight = |date: Date| Timestamp::from_micros(date.day_number() * MICROS_PER_DAY);
+    Window { kind: WindowKind::Month, start: midnight(first), end: Some(midnight(first.plus_months(1))) }
 }
 
 /// The n-th stretch of `months` from the anchor that holds `at`; n is negative before the anchor.
-fn anchored(kind: WindowKind, anchor: Timestamp, at: Timestamp, months: i32) -> Window {
-    let anchor_utc = anchor.to_utc();
-    let at_utc = at.to_utc();
-    let months_between = (i32::from(at_utc.year()) - i32::from(anchor_utc.year())) * 12 + i32::from(at_utc.month())
-        - i32::from(anchor_utc.month());
-    let mut count = months_between.div_euclid(months);
-    if add_months(anchor_utc, count * months) > at_utc {
+fn anchored(kind: WindowKind, anchor: Timestamp, at: Timestamp, months: i64) -> Window {
+    let first = anchor.date();
+    // In microseconds, since the one that holds `at` may begin before there are timestamps.
+    let start_of =
+        |count: i64| first.plus_months(count * months).day_number() * MICROS_PER_DAY + anchor.micros_of_day();
+    let mut count = (at.month_number() - first.month_number()).div_euclid(months);
+    let mut start = start_of(count);
+    if start > at.micros() {
         count -= 1;
+        start = start_of(count);
     }
-    Window {
-        kind,
-        start: to_timestamp(add_months(anchor_utc, count * months)),
-        end: Some(to_timestamp(add_months(anchor_utc, (count + 1) * months))),
-    }
-}
-
-/// Calendar months later, the day held to the month's last: 31 January + 1 is 28 or 29 February.
-fn add_months(from: DateTime, months: i32) -> DateTime {
-    from.saturating_add(i64::from(months).months())
-}
-
-fn to_timestamp(datetime: DateTime) -> Timestamp {
-    Timestamp::from_utc(datetime).unwrap_or(Timestamp::MAX)
+    let end = Timestamp::from_micros(start_of(count + 1));
+    Window { kind, start: Timestamp::from_micros(start), end: Some(end) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::ToSpan;
     use proptest::prelude::*;
 
     fn time(text: &str) -> Timestamp {
@@ -182,6 +173,24 @@ mod tests {
             let (start, anchor) = (window.start.to_utc(), anchor.to_utc());
             prop_assert_eq!(start.day(), anchor.day().min(start.date().days_in_month()));
             prop_assert_eq!(start.time(), anchor.time());
+        }
+
+        /// The same counted with jiff's dates.
+        #[test]
+        fn periods_are_those_of_jiff(anchor in 0i64..4_000_000_000_000_000, at in 0i64..4_000_000_000_000_000, years in any::<bool>()) {
+            let (anchor, at) = (Timestamp::from_micros(anchor), Timestamp::from_micros(at));
+            let (kind, months) = if years { (WindowKind::Year, 12) } else { (WindowKind::Period, 1) };
+            let start_of = |count: i32| anchor.to_utc() + (count * months).months();
+            let (first, now) = (anchor.to_utc(), at.to_utc());
+            let between = (now.year() - first.year()) as i32 * 12 + i32::from(now.month() - first.month());
+            let nearest = between.div_euclid(months);
+            let count = if start_of(nearest) > now { nearest - 1 } else { nearest };
+            let timestamp = |datetime: jiff::civil::DateTime| {
+                let zoned = datetime.to_zoned(jiff::tz::TimeZone::UTC).expect("a time between the years 1900 and 2100");
+                Timestamp::from_micros(zoned.timestamp().as_microsecond())
+            };
+            let expected = Window { kind, start: timestamp(start_of(count)), end: Some(timestamp(start_of(count + 1))) };
+            prop_assert_eq!(Window::containing(kind, anchor, at), expected);
         }
     }
 }

@@ -12,13 +12,31 @@ use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 
+/// Most bodies are shorter, and then are written without asking for more memory.
+const BODY_BYTES: usize = 1024;
+/// As many headers as an answer has that tells of limits.
+pub const HEADERS: usize = 16;
+
 /// An answer with a JSON body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(body).expect("answers are maps with text keys, which JSON can always write");
-    let mut response = Response::new(Body::from(bytes));
+    json_text(status, json_bytes(body))
+}
+
+/// An answer of JSON that is written already.
+pub fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// A body as it is sent.
+pub fn json_bytes(body: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(BODY_BYTES);
+    serde_json::to_writer(&mut bytes, body).expect("answers are maps with text keys, which JSON can always write");
+    bytes
 }
 
 pub fn ok(body: &impl Serialize) -> Response {
@@ -46,8 +64,17 @@ impl Decimal {
     }
 
     /// Whole units, rounded down; never negative.
-    pub fn whole(self) -> u64 {
-        u64::try_from(self.value).unwrap_or(0) / 10u64.pow(self.places as u32)
+    pub fn whole(self) -> i64 {
+        self.value.max(0) / self.scale()
+    }
+
+    /// Units, where there are no parts of one.
+    pub fn as_whole(self) -> Option<i64> {
+        (self.value % self.scale() == 0).then(|| self.value / self.scale())
+    }
+
+    fn scale(self) -> i64 {
+        10i64.pow(self.places as u32)
     }
 }
 
@@ -65,9 +92,8 @@ impl Display for Decimal {
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let scale = 10i64.pow(self.places as u32);
-        if self.value % scale == 0 {
-            return serializer.serialize_i64(self.value / scale);
+        if let Some(whole) = self.as_whole() {
+            return serializer.serialize_i64(whole);
         }
         let raw = RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)

@@ -1,7 +1,9 @@
 //! `/docs`: the API's description as one readable page. No script and nothing from elsewhere.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
@@ -19,14 +21,15 @@ pub async fn style() -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"))], STYLE).into_response()
 }
 
-/// The page as an answer.
-pub fn answer(page: &str) -> Response {
+/// Written once, since the description does not change while the server runs, and not before it is asked for.
+static PAGE: LazyLock<Bytes> = LazyLock::new(|| page(&crate::openapi()).into());
+
+pub async fn docs() -> Response {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
-    ([(header::CONTENT_TYPE, html), (header::CONTENT_SECURITY_POLICY, POLICY)], page.to_owned()).into_response()
+    ([(header::CONTENT_TYPE, html), (header::CONTENT_SECURITY_POLICY, POLICY)], PAGE.clone()).into_response()
 }
 
-/// Writes the page. The description does not change while the server runs, so this is done once.
-pub fn page(description: &OpenApi) -> String {
+fn page(description: &OpenApi) -> String {
     let description = serde_json::to_value(description).unwrap_or_default();
     let mut html = String::with_capacity(64 * 1024);
     html.push_str(concat!(

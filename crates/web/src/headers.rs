@@ -3,12 +3,13 @@
 //! `X-RateLimit-*` carries the limit's exact amounts and the Unix second of its reset; `RateLimit` and `RateLimit-Policy`
 //! are the IETF's fields, whose numbers are whole; `X-Remaining-Usage` is what is left, or `unlimited`.
 
-use app::App;
 use app::error::Denied;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use domain::ledger::{DenialReason, LimitState};
+use bytes::BytesMut;
+use domain::ledger::LimitState;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 
+use self::Part::{Amount, Number, Quoted, Text};
 use crate::answer::Decimal;
 
 pub const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -28,48 +29,104 @@ pub fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
+/// Writes headers one after another into memory that they share. In parts, and not by `format!`, since every metered
+/// answer has seven of them.
+struct Lines<'h> {
+    headers: &'h mut HeaderMap,
+    text: BytesMut,
+}
+
+/// All headers of a denial are hardly ever longer.
+const LINES_BYTES: usize = 256;
+
+#[derive(Clone, Copy)]
+enum Part<'p> {
+    Text(&'p str),
+    /// A string of structured fields (RFC 9651).
+    Quoted(&'p str),
+    Number(i64),
+    Amount(Decimal),
+}
+
+impl<'h> Lines<'h> {
+    fn of(headers: &'h mut HeaderMap) -> Self {
+        Self { headers, text: BytesMut::with_capacity(LINES_BYTES) }
+    }
+
+    /// As [`put`].
+    fn put(&mut self, name: HeaderName, parts: &[Part<'_>]) {
+        self.add_all(parts);
+        let text = self.text.split().freeze();
+        if text.is_ascii()
+            && let Ok(value) = HeaderValue::from_maybe_shared(text)
+        {
+            self.headers.insert(name, value);
+        }
+    }
+
+    fn add_all(&mut self, parts: &[Part<'_>]) {
+        parts.iter().for_each(|part| self.add(*part));
+    }
+
+    fn add(&mut self, part: Part<'_>) {
+        match part {
+            Text(text) => self.text.extend_from_slice(text.as_bytes()),
+            Quoted(text) if text.contains(['\\', '"']) => {
+                self.add_all(&[Text("\""), Text(&text.replace('\\', "\\\\").replace('"', "\\\"")), Text("\"")]);
+            }
+            Quoted(text) => self.add_all(&[Text("\""), Text(text), Text("\"")]),
+            Number(number) => self.add(Text(itoa::Buffer::new().format(number))),
+            Amount(amount) => match amount.as_whole() {
+                Some(whole) => self.add(Number(whole)),
+                None => self.add(Text(&amount.to_string())),
+            },
+        }
+    }
+}
+
 /// What a metered answer tells of the limits it touched.
 pub fn add_limits(headers: &mut HeaderMap, limits: &[LimitState], at: Timestamp) {
     let Some(tightest) = tightest(limits) else { return };
-    add_limit(headers, tightest, at);
+    add_limit(&mut Lines::of(headers), tightest, at);
 }
 
-fn add_limit(headers: &mut HeaderMap, limit: &LimitState, at: Timestamp) {
+fn add_limit(lines: &mut Lines<'_>, limit: &LimitState, at: Timestamp) {
     let amount = |value: i64| Decimal::of_meter(limit.meter.as_str(), value);
     let (Some(most), Some(remaining)) = (limit.limit, limit.remaining()) else {
-        headers.insert(REMAINING_USAGE, HeaderValue::from_static("unlimited"));
+        lines.put(REMAINING_USAGE, &[Text("unlimited")]);
         return;
     };
-    let left = amount(remaining).to_string();
-    put(headers, REMAINING_USAGE, &left);
-    put(headers, REMAINING, &left);
-    put(headers, LIMIT, &amount(most).to_string());
-    let meter = quoted(limit.meter.as_str());
-    let (most, left) = (amount(most).whole(), amount(remaining).whole());
+    lines.put(REMAINING_USAGE, &[Amount(amount(remaining))]);
+    lines.put(REMAINING, &[Amount(amount(remaining))]);
+    lines.put(LIMIT, &[Amount(amount(most))]);
+    let meter = Quoted(limit.meter.as_str());
+    let (most, left) = (Number(amount(most).whole()), Number(amount(remaining).whole()));
     match limit.resets_at {
         Some(resets_at) => {
-            headers.insert(RESET, HeaderValue::from(resets_at.seconds()));
-            let window = resets_at.since(limit.start) / MICROS_PER_SECOND;
-            put(headers, IETF_POLICY, &format!("{meter};q={most};w={window}"));
-            put(headers, IETF_STATE, &format!("{meter};r={left};t={}", seconds_until(resets_at, at)));
+            lines.put(RESET, &[Number(resets_at.seconds())]);
+            let window = Number(resets_at.since(limit.start) / MICROS_PER_SECOND);
+            lines.put(IETF_POLICY, &[meter, Text(";q="), most, Text(";w="), window]);
+            lines.put(IETF_STATE, &[meter, Text(";r="), left, Text(";t="), Number(seconds_until(resets_at, at))]);
         }
         None => {
-            put(headers, IETF_POLICY, &format!("{meter};q={most}"));
-            put(headers, IETF_STATE, &format!("{meter};r={left}"));
+            lines.put(IETF_POLICY, &[meter, Text(";q="), most]);
+            lines.put(IETF_STATE, &[meter, Text(";r="), left]);
         }
     }
 }
 
 /// What a denial tells: the limit in the way, when to come back, and where to get more.
-pub fn add_denial(headers: &mut HeaderMap, denied: &Denied, app: &App) {
+pub fn add_denial(headers: &mut HeaderMap, denied: &Denied) {
+    let mut lines = Lines::of(headers);
     if let Some(limit) = &denied.denial.limit {
-        add_limit(headers, limit, denied.at);
+        add_limit(&mut lines, limit, denied.at);
         if let Some(resets_at) = limit.resets_at {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_until(resets_at, denied.at).max(1)));
+            let seconds = seconds_until(resets_at, denied.at).max(1);
+            lines.put(header::RETRY_AFTER, &[Number(seconds)]);
         }
     }
-    if denied.denial.reason != DenialReason::AccountSuspended {
-        put(headers, UPGRADE_URL, &app.upgrade_url(denied.suggested_plan.as_ref()));
+    if let Some(upgrade_url) = &denied.upgrade_url {
+        lines.put(UPGRADE_URL, &[Text(upgrade_url)]);
     }
 }
 
@@ -80,14 +137,15 @@ pub fn add_rate_limit(
     scope: &str,
     (requests, window, retry): (u32, u32, u64),
 ) {
-    let retry = retry.max(1);
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(retry));
-    headers.insert(LIMIT, HeaderValue::from(requests));
-    headers.insert(REMAINING, HeaderValue::from(0));
-    headers.insert(RESET, HeaderValue::from(now.seconds().saturating_add(i64::try_from(retry).unwrap_or(i64::MAX))));
-    let scope = quoted(scope);
-    put(headers, IETF_POLICY, &format!("{scope};q={requests};w={window}"));
-    put(headers, IETF_STATE, &format!("{scope};r=0;t={retry}"));
+    let seconds = i64::try_from(retry).unwrap_or(i64::MAX).max(1);
+    let (requests, window) = (Number(requests.into()), Number(window.into()));
+    let mut lines = Lines::of(headers);
+    lines.put(header::RETRY_AFTER, &[Number(seconds)]);
+    lines.put(LIMIT, &[requests]);
+    lines.put(REMAINING, &[Number(0)]);
+    lines.put(RESET, &[Number(now.seconds().saturating_add(seconds))]);
+    lines.put(IETF_POLICY, &[Quoted(scope), Text(";q="), requests, Text(";w="), window]);
+    lines.put(IETF_STATE, &[Quoted(scope), Text(";r=0;t="), Number(seconds)]);
 }
 
 /// The limit with the smallest share left; of equal ones the one that holds longest. Unlimited ones come last.
@@ -115,11 +173,6 @@ fn ends(limit: &LimitState) -> Timestamp {
 fn seconds_until(end: Timestamp, at: Timestamp) -> i64 {
     let micros = end.since(at).max(0);
     micros.saturating_add(MICROS_PER_SECOND - 1) / MICROS_PER_SECOND
-}
-
-/// A string of structured fields (RFC 9651).
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
@@ -214,5 +267,13 @@ mod tests {
         assert_eq!(headers[header::RETRY_AFTER], "1");
         assert_eq!(headers[RESET], "101");
         assert_eq!(headers[IETF_POLICY], "\"a\\\"pi\";q=300;w=60");
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_is_left_out() {
+        let at = Timestamp::EPOCH;
+        let shown = shown(&[limit("é", Some(3_000_000), 0, None)], at);
+        let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-ratelimit-limit", "x-ratelimit-remaining", "x-remaining-usage"]);
     }
 }

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 
 use crate::WebState;
+use crate::answer;
 use crate::canonical::Meaning;
 use crate::extract::body::{BODY_LIMIT, read_bytes};
 use crate::extract::{caller, idempotency_key};
@@ -29,8 +30,7 @@ pub struct StoredInstead(Bytes);
 
 impl StoredInstead {
     pub fn of(body: &impl Serialize) -> Self {
-        let bytes = serde_json::to_vec(body).expect("answers are maps with text keys, which JSON can always write");
-        Self(bytes.into())
+        Self(answer::json_bytes(body).into())
     }
 
     pub fn attach(self, response: &mut Response) {

@@ -2,15 +2,17 @@
 //!
 //! The address of an endpoint stands with its handler too; a test holds the two together.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::http::Method;
+use axum::body::Bytes;
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::{MethodFilter, get, on, post};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use crate::api::accounts::{
@@ -38,12 +40,38 @@ use crate::api::{
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations, pages};
 
-type Routes = OpenApiRouter<Arc<WebState>>;
+/// Routes on their way into the router, and what they are described by where that is asked for. A description is large,
+/// so that it is made for whoever reads it, and not for every server.
+struct Routes {
+    router: Router<Arc<WebState>>,
+    description: Option<OpenApi>,
+}
+
+impl Routes {
+    fn none() -> Self {
+        Self { router: Router::new(), description: None }
+    }
+
+    fn described_in(description: OpenApi) -> Self {
+        Self { router: Router::new(), description: Some(description) }
+    }
+
+    fn routes(mut self, (schemas, paths, methods): UtoipaMethodRouter<Arc<WebState>>) -> Self {
+        for path in paths.paths.keys() {
+            self.router = self.router.route(path, methods.clone());
+        }
+        if let Some(description) = &mut self.description {
+            description.paths.paths.extend(paths.paths);
+            description.components.get_or_insert_default().schemas.extend(schemas);
+        }
+        self
+    }
+}
 
 /// Usage: an `Idempotency-Key` is the command's own, and the ledger knows it.
 #[rustfmt::skip]
-fn usage() -> Routes {
-    OpenApiRouter::new()
+fn usage(routes: Routes) -> Routes {
+    routes
         .routes(routes!(now::usage_now))                                          // GET    /api/v1/usage
         .routes(routes!(check::check))                                            // POST   /api/v1/usage/check
         .routes(routes!(consume::consume))                                        // POST   /api/v1/usage/consume
@@ -58,8 +86,8 @@ fn usage() -> Routes {
 
 /// Signing in: what is answered holds secrets, so no answer is kept for a repeated request.
 #[rustfmt::skip]
-fn signing_in() -> Routes {
-    OpenApiRouter::new()
+fn signing_in(routes: Routes) -> Routes {
+    routes
         .routes(routes!(register::register))                                      // POST   /api/v1/auth/register
         .routes(routes!(login::log_in))                                           // POST   /api/v1/auth/login
         .routes(routes!(second_step::log_in_with_code))                           // POST   /api/v1/auth/login/totp
@@ -79,8 +107,8 @@ fn signing_in() -> Routes {
 
 /// The rest: the answer to a POST with an `Idempotency-Key` is kept.
 #[rustfmt::skip]
-fn others() -> Routes {
-    OpenApiRouter::new()
+fn others(routes: Routes) -> Routes {
+    operating(routes)
         .routes(routes!(release::release))                                        // POST   /api/v1/usage/reservations/{id}/release
         .routes(routes!(event::get_event))                                        // GET    /api/v1/usage/events/{id}
         .routes(routes!(reverse::reverse))                                        // POST   /api/v1/usage/events/{id}/reverse
@@ -137,13 +165,12 @@ fn others() -> Routes {
         .routes(routes!(invoices::list_invoices))                                 // GET    /api/v1/invoices
         .routes(routes!(invoices::get_invoice))                                   // GET    /api/v1/invoices/{id}
         .routes(routes!(payments::list_payments))                                 // GET    /api/v1/payments
-        .merge(operating())
 }
 
 /// For operators, who are service keys of the platform.
 #[rustfmt::skip]
-fn operating() -> Routes {
-    OpenApiRouter::new()
+fn operating(routes: Routes) -> Routes {
+    routes
         .routes(routes!(reconcile::reconcile))                                    // POST   /api/v1/admin/reconcile
         .routes(routes!(reconcile::get_reconciliation))                           // GET    /api/v1/admin/reconcile/{id}
         .routes(routes!(users::list_users))                                       // GET    /api/v1/admin/users
@@ -161,12 +188,12 @@ fn operating() -> Routes {
 /// Everything that the server answers.
 pub fn router(state: Arc<WebState>) -> Router {
     let once = from_fn_with_state(state.clone(), idempotency::once);
-    let (routes, description) = described(others().route_layer(once));
-    let (description, page): (Arc<OpenApi>, Arc<str>) =
-        (Arc::new(description.clone()), docs_page::page(&description).into());
-    let mut routes = routes
-        .route("/api/openapi.json", get(move || std::future::ready(answer::ok(&description))))
-        .route("/docs", get(move || std::future::ready(docs_page::answer(&page))))
+    let mut kept = others(Routes::none());
+    kept.router = kept.router.route_layer(once);
+    let mut routes = signing_in(usage(kept))
+        .router
+        .route("/api/openapi.json", get(openapi_json))
+        .route("/docs", get(docs_page::docs))
         .route("/docs/style.css", get(docs_page::style))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/webhooks/stripe", post(stripe_webhook::stripe_webhook))
@@ -193,12 +220,13 @@ fn every_method((schemas, paths, _): UtoipaMethodRouter<Arc<WebState>>) -> Utoip
     (schemas, paths, on(passed_on, authorize::authorize))
 }
 
-/// The description of the API, OpenAPI 3.1.
-pub fn openapi() -> OpenApi {
-    described(others()).1
+async fn openapi_json() -> Response {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| answer::json_bytes(&openapi()).into());
+    answer::json_text(StatusCode::OK, JSON.clone())
 }
 
-fn described(others: Routes) -> (Router<Arc<WebState>>, OpenApi) {
+/// The description of the API, OpenAPI 3.1.
+pub fn openapi() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Tollway")
         .version(env!("CARGO_PKG_VERSION"))
@@ -211,10 +239,10 @@ fn described(others: Routes) -> (Router<Arc<WebState>>, OpenApi) {
         .components(Some(components))
         .security(Some([SecurityRequirement::new("api_key", Vec::<String>::new())]))
         .build();
-    let (routes, mut description) =
-        OpenApiRouter::with_openapi(empty).merge(usage()).merge(signing_in()).merge(others).split_for_parts();
+    let routes = signing_in(usage(others(Routes::described_in(empty))));
+    let mut description = routes.description.unwrap_or_default();
     describe_answers(&mut description);
-    (routes, description)
+    description
 }
 
 /// Every answer has a description, as the specification asks; most need no more than the shape's own.

@@ -66,7 +66,7 @@ pub(super) fn plan_in_force<'t>(app: &App, plans: &PlanBook, terms: &'t Terms) -
     let denied = |reason, suggested_plan: Option<Name>| {
         let denial = Denial { reason, requested: 0, limit: None };
         let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
-        AppError::Denied(Box::new(Denied { denial, plan, suggested_plan, at: app.now() }))
+        AppError::Denied(Box::new(Denied::new(app, denial, plan, suggested_plan)))
     };
     match (terms.standing, &terms.plan) {
         (Standing::Suspended, _) => Err(denied(DenialReason::AccountSuspended, None)),

@@ -11,17 +11,32 @@ use crate::accounts::fields;
 use crate::audit::{self, Audited};
 use crate::{App, AppError};
 
+/// The password of somebody who operates the platform.
+#[derive(Clone, Copy)]
+pub enum SuperadminPassword<'p> {
+    /// Somebody thought of it, so that it may be a weak one.
+    Chosen(&'p str),
+    /// Made at random. How strong it is need not be judged, which would keep dictionaries in memory for as long as the
+    /// server runs.
+    Random(&'p str, PasswordCost),
+}
+
 /// Makes the user with this address, verified, or raises the one who has it; a password takes the place of theirs.
 pub async fn create_superadmin(
     app: &App,
     (email, name): (&str, Option<&str>),
-    password: Option<(&str, PasswordCost)>,
+    password: Option<SuperadminPassword<'_>>,
 ) -> Result<User, AppError> {
     fields::email("email", email)?;
     name.map(fields::name).transpose()?;
+    let rules = &app.settings.people.password;
     let hash = match password {
-        Some((password, cost)) => {
-            app.settings.people.password.check("password", password, &[email])?;
+        Some(SuperadminPassword::Chosen(password)) => {
+            rules.check("password", password, &[email])?;
+            Some(app.passwords.hash(&app.entropy, password).await?)
+        }
+        Some(SuperadminPassword::Random(password, cost)) => {
+            rules.check_but_for_strength("password", password)?;
             Some(app.passwords.hash_at(cost, &app.entropy, password).await?)
         }
         None => None,

@@ -44,7 +44,7 @@ pub use access_tokens::AccessToken;
 pub use authenticate::{acting_for, authenticate, authenticate_cookie};
 pub use change_password::{change_password, forgot_password, reset_password};
 pub use create_key::{NewKey, create_key, issue_key};
-pub use create_superadmin::create_superadmin;
+pub use create_superadmin::{SuperadminPassword, create_superadmin};
 pub use external_token::{is_external_token, verify_external_token};
 pub use introspect::introspect;
 pub use key_cache::KeyCache;

@@ -36,9 +36,7 @@ impl PasswordRules {
     /// # Errors
     /// [`AppError::Invalid`] with a sentence that says what to do.
     pub fn check(&self, field: &'static str, password: &str, known: &[&str]) -> Result<(), AppError> {
-        if let Some(message) = self.broken_rule(password) {
-            return Err(AppError::invalid(field, message));
-        }
+        self.check_but_for_strength(field, password)?;
         let judged: String = password.chars().take(JUDGED_CHARACTERS).collect();
         let parts = known.iter().flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()));
         let known: Vec<&str> = known.iter().copied().chain(parts).filter(|text| text.len() > 1).collect();
@@ -52,6 +50,14 @@ impl PasswordRules {
         let advice = feedback.and_then(|feedback| feedback.suggestions().first().map(ToString::to_string));
         let advice = advice.unwrap_or_else(|| "Add another word or two; uncommon words are better.".to_owned());
         Err(AppError::invalid(field, format!("This password is too weak. {} {}", sentence(&why), sentence(&advice))))
+    }
+
+    /// Holds a password that was made at random to the rules alone.
+    ///
+    /// # Errors
+    /// As [`PasswordRules::check`].
+    pub fn check_but_for_strength(&self, field: &'static str, password: &str) -> Result<(), AppError> {
+        self.broken_rule(password).map_or(Ok(()), |message| Err(AppError::invalid(field, message)))
     }
 
     fn broken_rule(&self, password: &str) -> Option<String> {

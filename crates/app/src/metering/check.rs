@@ -24,8 +24,8 @@ pub async fn check(app: &App, caller: &Caller, account: &AccountRef, work: Work)
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms: &terms, plans };
     let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
-    let prepared = asked.prepare(&work, Action::Consume, None)?;
-    let (outcome, standing) = app.ledger.check(&prepared.request.command).await?;
+    let (command, _) = asked.command(&work, Action::Consume)?;
+    let (outcome, standing) = app.ledger.check(&command).await?;
     let mut checked =
         Checked { allowed: true, code: None, limits: standing.limits, plan, suggested_plan: None, at: standing.at };
     if let Err(AppError::FeatureNotInPlan { suggested_plan, .. }) = asked.must_allow_model(&work) {
@@ -41,7 +41,7 @@ pub async fn check(app: &App, caller: &Caller, account: &AccountRef, work: Work)
                 DenialReason::AccountSuspended => "account_suspended",
                 DenialReason::SubscriptionRequired => "subscription_required",
             });
-            if let AppError::Denied(denied) = denied(app, &standing.terms, &prepared.plans, &denial) {
+            if let AppError::Denied(denied) = denied(app, &standing.terms, &asked.plans, &denial) {
                 checked.suggested_plan = denied.suggested_plan;
             }
         }

@@ -46,13 +46,14 @@ async fn consume_by(
     let plans = app.plans().await?;
     let asked = Asked { app, caller: Some(caller), account, terms, plans };
     asked.must_allow_model_unless_counted(work).await?;
-    let mut prepared = asked.prepare(work, Action::Consume, None)?;
-    prepared.request.epoch = Some(terms.epoch);
-    if prepared.request.key.is_none()
-        && let Some(denial) = app.ledger.remembered_denial(&prepared.request.command)
+    let (command, priced) = asked.command(work, Action::Consume)?;
+    if work.key.is_none()
+        && let Some(denial) = app.ledger.remembered_denial(&command)
     {
-        return Err(denied(app, terms, &prepared.plans, &denial));
+        return Err(denied(app, terms, &asked.plans, &denial));
     }
+    let mut prepared = asked.request(work, None, (command, priced));
+    prepared.request.epoch = Some(terms.epoch);
     submit(app, terms, prepared).await
 }
 
@@ -133,8 +134,8 @@ fn counted(
     (accepted, cost): (Accepted, Option<domain::pricing::CallCost>),
 ) -> Counted {
     let warned = accepted.limits.iter().any(|limit| limit.warning_percent.is_some());
-    let suggested_plan =
-        warned.then(|| suggestion(terms, plans, accepted.limits.iter().map(need_at_capacity))).flatten();
+    let needs = || accepted.limits.iter().map(need_at_capacity).collect::<Vec<_>>();
+    let suggested_plan = warned.then(|| suggestion(terms, plans, &needs())).flatten();
     Counted {
         event: accepted.event.id,
         replayed: false,
@@ -157,9 +158,8 @@ fn need_at_capacity(limit: &domain::ledger::LimitState) -> Need {
     Need { meter: limit.meter.clone(), per: limit.window, each: limit.scope, total }
 }
 
-pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: impl Iterator<Item = Need>) -> Option<Name> {
-    let needs: Vec<Need> = needs.collect();
-    suggest_plan(&plans.catalog, terms.plan.as_deref(), &needs).map(|plan| plan.key.clone())
+pub(super) fn suggestion(terms: &Terms, plans: &PlanBook, needs: &[Need]) -> Option<Name> {
+    suggest_plan(&plans.catalog, terms.plan.as_deref(), needs).map(|plan| plan.key.clone())
 }
 
 /// A denial with the plan that would fit.
@@ -168,25 +168,20 @@ pub(crate) fn denied(app: &App, terms: &Terms, plans: &PlanBook, denial: &Denial
         decisions::count("denied", &limit.meter);
     }
     let suggested_plan = match denial.reason {
-        DenialReason::QuotaExceeded => suggestion(
-            terms,
-            plans,
-            denial.limit.iter().map(|limit| Need {
+        DenialReason::QuotaExceeded => {
+            let need = denial.limit.as_ref().map(|limit| Need {
                 meter: limit.meter.clone(),
                 per: limit.window,
                 each: limit.scope,
                 total: limit.used.saturating_add(limit.reserved).saturating_add(denial.requested),
-            }),
-        ),
-        DenialReason::SubscriptionRequired => suggestion(terms, plans, std::iter::empty()),
+            });
+            suggestion(terms, plans, need.as_slice())
+        }
+        DenialReason::SubscriptionRequired => suggestion(terms, plans, &[]),
         DenialReason::AccountSuspended => None,
     };
-    AppError::Denied(Box::new(Denied {
-        denial: denial.clone(),
-        plan: terms.plan.as_ref().map(|plan| plan.key.clone()),
-        suggested_plan,
-        at: app.now(),
-    }))
+    let plan = terms.plan.as_ref().map(|plan| plan.key.clone());
+    AppError::Denied(Box::new(Denied::new(app, denial.clone(), plan, suggested_plan)))
 }
 
 fn kept_cost(stored: Option<&StoredEvent>) -> Option<domain::pricing::CallCost> {

@@ -89,7 +89,7 @@ fn reaches_a_higher_one(crossed: &Crossed, catalog: &Catalog) -> bool {
 fn suggested(crossed: &Crossed, per: WindowKind, terms: &Terms, plans: &PlanBook) -> Option<Name> {
     let total = crossed.limit.saturating_add(1).max(crossed.used);
     let need = Need { meter: crossed.meter.clone(), per, each: domain::catalog::LimitScope::Account, total };
-    suggestion(terms, plans, std::iter::once(need))
+    suggestion(terms, plans, &[need])
 }
 
 /// The mail's content, but for the account's name, which is read with its addresses.

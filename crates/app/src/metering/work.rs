@@ -39,39 +39,42 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// The ledger request for this work.
     pub fn prepare(&self, work: &Work, action: Action, reason: Option<&str>) -> Result<Prepared, AppError> {
+        let command = self.command(work, action)?;
+        Ok(self.request(work, reason, command))
+    }
+
+    /// What the ledger judges by, without what it keeps of the work.
+    pub fn command(&self, work: &Work, action: Action) -> Result<(Command, Option<Priced<'_>>), AppError> {
         let catalog = &self.plans.catalog;
         let priced = price(catalog, work)?;
         let amounts = amounts(catalog, work, priced.as_ref())?;
-        Ok(self.request(work, action, reason, (priced, amounts)))
+        Ok((self.command_of(work, action, amounts), priced))
     }
 
     /// As [`Asked::prepare`], but naming nothing is fine: a void, or a commit of what was held.
     pub fn prepare_amounts(&self, work: &Work, action: Action, reason: Option<&str>) -> Result<Prepared, AppError> {
         if work.usage.is_empty() {
-            return Ok(self.request(work, action, reason, (None, Vec::new())));
+            return Ok(self.request(work, reason, (self.command_of(work, action, Vec::new()), None)));
         }
         self.prepare(work, action, reason)
     }
 
-    fn request(
+    fn command_of(&self, work: &Work, action: Action, amounts: Vec<Amount>) -> Command {
+        let event = EventId::new(self.account, self.app.now(), self.app.entropy.bits());
+        Command { event, action, scopes: scopes(self.caller, work), amounts, occurred_at: work.occurred_at }
+    }
+
+    /// The ledger request for a command of this work.
+    pub fn request(
         &self,
         work: &Work,
-        action: Action,
         reason: Option<&str>,
-        (priced, amounts): (Option<Priced<'_>>, Vec<Amount>),
+        (command, priced): (Command, Option<Priced<'_>>),
     ) -> Prepared {
-        let catalog = &self.plans.catalog;
-        let details = details(self.caller, work, priced.as_ref(), (catalog, reason));
-        let event = EventId::new(self.account, self.app.now(), self.app.entropy.bits());
+        let details = details(self.caller, work, priced.as_ref(), (&self.plans.catalog, reason));
         Prepared {
             request: Request {
-                command: Command {
-                    event,
-                    action,
-                    scopes: scopes(self.caller, work),
-                    amounts,
-                    occurred_at: work.occurred_at,
-                },
+                command,
                 key: work.key.as_ref().map(caller_key),
                 model: work.model.clone().unwrap_or_else(|| Name::new("")),
                 details: Arc::from(details),

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::process::ExitCode;
 
+use app::identity::SuperadminPassword;
 use storage::Entropy;
 
 use crate::{Common, wiring};
@@ -30,7 +31,8 @@ pub async fn run(common: &Common, command: AdminCommand) -> Result<ExitCode, Str
     let app = wiring::open(&config, false).await?;
     let given = if password_stdin { Some(first_line()?) } else { None };
     let made = (given.is_none() && !keep_password).then(make_password);
-    let password = given.as_deref().or(made.as_deref()).map(|password| (password, app.settings.people.password_cost));
+    let random = |password| SuperadminPassword::Random(password, app.settings.people.password_cost);
+    let password = given.as_deref().map(SuperadminPassword::Chosen).or(made.as_deref().map(random));
     let user = app::identity::create_superadmin(&app, (&email, name.as_deref()), password).await;
     let user = user.map_err(|error| error.to_string())?;
     if let Some(password) = &made {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::gateway::{ApiKind, UpstreamSettings};
-use app::identity::{KeyOwner, NewKey, PasswordCost, authenticate, create_superadmin, issue_key};
+use app::identity::{KeyOwner, NewKey, PasswordCost, SuperadminPassword, authenticate, create_superadmin, issue_key};
 use app::mail::{ListedMail, WrittenMails};
 use app::{AccountRef, App, Settings};
 use domain::ids::AccountId;
@@ -92,7 +92,8 @@ async fn superadmin_password(app: &App) -> Result<String, String> {
         return Ok(kept);
     }
     let password = make_password();
-    let made = create_superadmin(app, (SUPERADMIN, Some("Admin")), Some((&password, PasswordCost::LIGHTEST))).await;
+    let random = SuperadminPassword::Random(&password, PasswordCost::LIGHTEST);
+    let made = create_superadmin(app, (SUPERADMIN, Some("Admin")), Some(random)).await;
     made.map_err(|error| error.to_string())?;
     let text = password.clone();
     let write = move |tx: &mut Tx<'_>| settings::put(tx, SUPERADMIN_PASSWORD, &text);

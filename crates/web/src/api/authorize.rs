@@ -7,7 +7,7 @@
 use app::error::Denied;
 use app::identity::scopes::USAGE_READ;
 use app::metering::{self, Checked, Work};
-use app::{AccountRef, AppError, Caller};
+use app::{AccountRef, App, AppError, Caller};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -141,14 +141,14 @@ async fn check(state: &WebState, caller: &Caller, account: &AccountRef, work: Wo
     let requested = asked.and_then(|(meter, quantity)| answer::in_units(meter.as_str(), quantity)).unwrap_or(0);
     let checked = metering::check::check(&state.app, caller, account, work).await?;
     if !checked.allowed {
-        return Err(denial(checked, requested).into());
+        return Err(denial(&state.app, checked, requested).into());
     }
     let id = caller.account(&state.app, account, USAGE_READ).await?;
     Ok(authorized(caller, id, checked.plan, (&checked.limits, checked.at)))
 }
 
 /// What a consume would have been denied with.
-fn denial(checked: Checked, requested: i64) -> AppError {
+fn denial(app: &App, checked: Checked, requested: i64) -> AppError {
     let reason = match checked.code {
         Some("account_suspended") => DenialReason::AccountSuspended,
         Some("subscription_required") => DenialReason::SubscriptionRequired,
@@ -157,7 +157,7 @@ fn denial(checked: Checked, requested: i64) -> AppError {
     let limit = headers::tightest(&checked.limits).filter(|_| reason == DenialReason::QuotaExceeded).cloned();
     let denial = Denial { reason, requested, limit };
     let Checked { plan, suggested_plan, at, .. } = checked;
-    AppError::Denied(Box::new(Denied { denial, plan, suggested_plan, at }))
+    AppError::Denied(Box::new(Denied { at, ..Denied::new(app, denial, plan, suggested_plan) }))
 }
 
 fn authorized(

@@ -39,13 +39,12 @@ pub fn without_place(message: &str) -> &str {
 }
 
 /// A message as a sentence. One that begins with a name keeps the name as it is.
-pub fn sentence(message: &str) -> String {
+pub fn sentence(mut message: String) -> String {
     let begins_with_a_word = ["no ", "the ", "only ", "it "].iter().any(|word| message.starts_with(word));
-    let mut letters = message.chars();
-    match letters.next().filter(|_| begins_with_a_word) {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => message.to_owned(),
+    if let Some(first) = message.get_mut(..1).filter(|_| begins_with_a_word) {
+        first.make_ascii_uppercase();
     }
+    message
 }
 
 fn quoted_after<'m>(message: &'m str, start: &str) -> Option<&'m str> {
@@ -89,8 +88,8 @@ mod tests {
         let (field, message) = told("usage[1]", "unknown field `zzz`, expected `meter` or `quantity`");
         assert_eq!(field, "usage[1].zzz");
         assert_eq!(message, "There is no field `zzz` here. Known are meter, quantity.");
-        assert_eq!(sentence("no meter is called a."), "No meter is called a.");
-        assert_eq!(sentence("seats is a sum."), "seats is a sum.");
+        assert_eq!(sentence("no meter is called a.".into()), "No meter is called a.");
+        assert_eq!(sentence("seats is a sum.".into()), "seats is a sum.");
         assert_eq!(told(".", "unknown field `a`, there are no fields").1, "There is no field `a` here.");
     }
 

@@ -9,6 +9,7 @@ use domain::ledger::DenialReason;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::answer;
+use crate::extract::wording::sentence;
 use crate::headers::REQUEST_ID;
 use crate::operations::RequestId;
 use crate::problem::{self, Failure, Place};
@@ -127,7 +128,7 @@ fn told_of_call(error: &CallError) -> Told {
         CallError::ModelNotFound(_) => Some("model".into()),
         _ => None,
     };
-    Told { status: status_of(status), kind, code, message: capitalized(&error.to_string()), param }
+    Told { status: status_of(status), kind, code, message: sentence(error.to_string()), param }
 }
 
 fn told_of_failure(failure: &Failure) -> Told {
@@ -160,11 +161,6 @@ fn told_of_failure(failure: &Failure) -> Told {
 
 fn status_of(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// Sentences begin with a capital, unless they begin with the name of a field.
-fn capitalized(text: &str) -> String {
-    crate::extract::wording::sentence(text)
 }
 
 /// The body of an error.

@@ -2,14 +2,14 @@
 
 use app::error::Denied;
 use app::{App, AppError};
-use domain::ledger::{DenialReason, LimitState, Refusal};
+use domain::ledger::{LimitState, Refusal};
 use serde::ser::SerializeMap;
 
 use crate::answer::{Decimal, Written};
 
 pub fn write<M: SerializeMap>(map: &mut M, error: &AppError, app: &App) -> Result<(), M::Error> {
     match error {
-        AppError::Denied(denied) => write_denial(map, denied, app),
+        AppError::Denied(denied) => write_denial(map, denied),
         AppError::FeatureNotInPlan { feature, plan, suggested_plan, .. } => {
             map.serialize_entry("feature", feature)?;
             map.serialize_entry("plan", plan)?;
@@ -56,15 +56,15 @@ fn write_refusal<M: SerializeMap>(map: &mut M, refusal: &Refusal) -> Result<(), 
     }
 }
 
-fn write_denial<M: SerializeMap>(map: &mut M, denied: &Denied, app: &App) -> Result<(), M::Error> {
+fn write_denial<M: SerializeMap>(map: &mut M, denied: &Denied) -> Result<(), M::Error> {
     if let Some(limit) = &denied.denial.limit {
         write_limit(map, limit)?;
         map.serialize_entry("requested", &Decimal::of_meter(limit.meter.as_str(), denied.denial.requested))?;
     }
     map.serialize_entry("plan", &denied.plan)?;
-    if denied.denial.reason != DenialReason::AccountSuspended {
+    if let Some(upgrade_url) = &denied.upgrade_url {
         map.serialize_entry("suggested_plan", &denied.suggested_plan)?;
-        map.serialize_entry("upgrade_url", &app.upgrade_url(denied.suggested_plan.as_ref()))?;
+        map.serialize_entry("upgrade_url", upgrade_url)?;
     }
     Ok(())
 }

@@ -20,12 +20,20 @@ pub use edge::EdgeError;
 pub(crate) use facts::write as write_facts;
 pub use schema::{Problem, Problems};
 
+use self::table::Entry;
 use crate::extract::wording::sentence;
-use crate::headers;
+use crate::{answer, headers};
 
 /// A request that was not answered with what it asked for.
 #[derive(Debug, Clone)]
-pub struct Failure(Arc<Cause>);
+pub struct Failure(Arc<Caused>);
+
+#[derive(Debug)]
+struct Caused {
+    cause: Cause,
+    /// What the table says of the code, looked up once.
+    entry: &'static Entry,
+}
 
 #[derive(Debug)]
 enum Cause {
@@ -35,33 +43,35 @@ enum Cause {
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        Self(Arc::new(Cause::App(error)))
+        let entry = table::entry(error.code());
+        Self(Arc::new(Caused { cause: Cause::App(error), entry }))
     }
 }
 
 impl From<EdgeError> for Failure {
     fn from(error: EdgeError) -> Self {
-        Self(Arc::new(Cause::Edge(error)))
+        let entry = table::entry(error.code());
+        Self(Arc::new(Caused { cause: Cause::Edge(error), entry }))
     }
 }
 
 impl Failure {
     /// The stable name of what went wrong.
     pub fn code(&self) -> &'static str {
-        match &*self.0 {
+        match &self.0.cause {
             Cause::App(error) => error.code(),
             Cause::Edge(error) => error.code(),
         }
     }
 
     pub fn status(&self) -> StatusCode {
-        let status = self.own_status().unwrap_or_else(|| table::entry(self.code()).status);
+        let status = self.own_status().unwrap_or(self.0.entry.status);
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// A quota is denied with the status its limit says.
     fn own_status(&self) -> Option<u16> {
-        match &*self.0 {
+        match &self.0.cause {
             Cause::Edge(error) => error.status(),
             Cause::App(AppError::Denied(denied))
                 if denied.denial.reason == domain::ledger::DenialReason::QuotaExceeded =>
@@ -73,7 +83,7 @@ impl Failure {
     }
 
     pub fn app_error(&self) -> Option<&AppError> {
-        match &*self.0 {
+        match &self.0.cause {
             Cause::App(error) => Some(error),
             Cause::Edge(_) => None,
         }
@@ -83,9 +93,11 @@ impl Failure {
 /// The sentence that callers are told. Of our own troubles no more than that there are some.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&*self.0, table::entry(self.code()).instead) {
+        match (&self.0.cause, self.0.entry.instead) {
             (_, Some(instead)) => f.write_str(instead),
-            (Cause::App(error), None) => f.write_str(&sentence(&error.to_string())),
+            // Told more often than all others, and a sentence already.
+            (Cause::App(AppError::Denied(denied)), None) => write!(f, "{denied}"),
+            (Cause::App(error), None) => f.write_str(&sentence(error.to_string())),
             (Cause::Edge(error), None) => write!(f, "{error}"),
         }
     }
@@ -113,9 +125,9 @@ pub fn finish(response: Response, app: &App, place: Place<'_>) -> Response {
     let (mut parts, body) = response.into_parts();
     let Some(failure) = parts.extensions.remove::<Failure>() else { return Response::from_parts(parts, body) };
     log(&failure, place);
-    let written = Written { failure: &failure, app, place, status: parts.status };
-    let bytes = serde_json::to_vec(&written).expect("problems are maps with text keys, which JSON can always write");
+    let bytes = answer::json_bytes(&Written { failure: &failure, app, place, status: parts.status });
     let headers = &mut parts.headers;
+    headers.reserve(answer::HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     add_headers(headers, &failure, app);
     Response::from_parts(parts, Body::from(bytes))
@@ -137,7 +149,7 @@ pub(crate) fn add_headers(headers: &mut axum::http::HeaderMap, failure: &Failure
         Some(AppError::Unauthenticated) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollway\""));
         }
-        Some(AppError::Denied(denied)) => headers::add_denial(headers, denied, app),
+        Some(AppError::Denied(denied)) => headers::add_denial(headers, denied),
         Some(AppError::RateLimited { scope, requests, window_seconds, retry_after_seconds }) => {
             headers::add_rate_limit(
                 headers,
@@ -151,7 +163,7 @@ pub(crate) fn add_headers(headers: &mut axum::http::HeaderMap, failure: &Failure
         }
         _ => {}
     }
-    if let Some(seconds) = table::entry(failure.code()).retry_after_seconds {
+    if let Some(seconds) = failure.0.entry.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
@@ -171,13 +183,13 @@ impl Serialize for Written<'_> {
         let mut map = serializer.serialize_map(None)?;
         let base = self.app.settings.public_url.trim_end_matches('/');
         map.serialize_entry("type", &format_args!("{base}/docs#{code}"))?;
-        map.serialize_entry("title", table::entry(code).title)?;
+        map.serialize_entry("title", self.failure.0.entry.title)?;
         map.serialize_entry("status", &self.status.as_u16())?;
         map.serialize_entry("detail", &format_args!("{}", self.failure))?;
         map.serialize_entry("instance", self.place.path)?;
         map.serialize_entry("code", code)?;
         map.serialize_entry("request_id", self.place.request_id)?;
-        match &*self.failure.0 {
+        match &self.failure.0.cause {
             Cause::App(error) => facts::write(&mut map, error, self.app)?,
             Cause::Edge(error) => error.write_facts(&mut map)?,
         }

@@ -172,7 +172,7 @@ impl ResultShape {
             }
             Recorded::Rejected { code, message } => Self {
                 code: Some(code),
-                message: Some(sentence(&message)),
+                message: Some(sentence(message)),
                 retryable: is_our_trouble(code) || code == "rate_limited",
                 ..none("rejected")
             },
