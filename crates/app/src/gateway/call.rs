@@ -13,7 +13,7 @@ use storage::ledger::Durability;
 
 use super::forwarding::{Forwarded, forward};
 use super::open_calls::HOLD_SECONDS;
-use super::settling::{OpenCall, Settled};
+use super::settling::{Lasting, OpenCall, Settled};
 use super::streaming::CallStream;
 use super::upstreams::Serving;
 use super::{CallError, forwarding};
@@ -198,16 +198,21 @@ async fn hold(
     // booked on the disk before it is answered.
     let durability = Durability::OfProcess;
     let hold = Hold { ttl_seconds: HOLD_SECONDS, on_expiry: OnExpiry::Release };
-    let reserved = hold_usage(app, caller, account, (held, hold, durability)).await.map_err(|error| match error {
-        AppError::ModelUnknown(_) => CallError::ModelNotFound(Name::new(&request.model)),
-        other => other.into(),
-    })?;
     let model = work.model.clone().unwrap_or_else(|| Name::new(&request.model));
     let charged = spoken.unwrap_or_else(|| {
         let frame = request.messages.saturating_mul(TOKENS_A_MESSAGE);
         request.prompt_bytes.div_ceil(BYTES_PER_TOKEN).saturating_add(frame)
     });
-    Ok(OpenCall::new((app, caller, reserved.reservation), work, (model, charged), reserved.limits))
+    let (app, caller) = (app.clone(), caller.clone());
+    // A client that hangs up meanwhile leaves no hold that nobody gives back.
+    let holding = Lasting::new(async move {
+        let reserved = hold_usage(&app, &caller, account, (held, hold, durability)).await?;
+        Ok(OpenCall::new((&app, &caller, reserved.reservation), work, (model, charged), reserved.limits))
+    });
+    holding.await.map_err(|error| match error {
+        AppError::ModelUnknown(_) => CallError::ModelNotFound(Name::new(&request.model)),
+        other => other.into(),
+    })
 }
 
 /// The tokens of speech by the catalog's formulas.

@@ -203,7 +203,7 @@ fn reverse(book: &mut Book, command: &Command, original: &Original, at: Timestam
         return Err(Refusal::AlreadyReversed(by).into());
     }
     let corrected = merged(&command.amounts)?;
-    let total = whole_of(book, original)?;
+    let total = whole_of(book, original);
     let mut postings = Vec::new();
     for posting in &total.postings {
         let meter = &posting.place.meter;
@@ -232,11 +232,12 @@ fn reverse(book: &mut Book, command: &Command, original: &Original, at: Timestam
 }
 
 /// What the original has moved; for a commit, together with what its reservation had moved before.
-fn whole_of(book: &Book, original: &Original) -> Result<Movement, Refusal> {
+fn whole_of(book: &Book, original: &Original) -> Movement {
     let own = Movement { postings: original.postings.clone(), draws: original.draws.clone(), ..Movement::default() };
-    match original.reservation {
-        Some(id) => Ok(with_reservation(own, book.reservation(id).ok_or(Refusal::ReservationUnknown)?)),
-        None => Ok(own),
+    // A hold that was never written has moved nothing: what booked it is all there is.
+    match original.reservation.and_then(|id| book.reservation(id)) {
+        Some(reservation) => with_reservation(own, reservation),
+        None => own,
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Batch {
     /// Accounts in which something was accepted.
     pub accepted: HashSet<AccountId>,
     new_reservations: HashMap<ReservationId, (Name, Arc<str>)>,
-    /// Holds of this process alone that were found, and those it may make.
-    pub held: HashSet<ReservationId>,
+    /// Holds of this process alone that were found or made, and whether they were open.
+    pub held: HashMap<ReservationId, bool>,
     pub held_changes: HeldChanges,
     /// Whether holds of this process alone may be made: its engine looks after them.
     pub holds_in_process: bool,
@@ -165,7 +165,7 @@ impl Batch {
                     && request.key.is_none()
                     && event.draws.is_empty()
             }
-            EventAction::Release => self.held.contains(&reservation),
+            EventAction::Release => self.held.contains_key(&reservation),
             _ => false,
         }
     }
@@ -174,11 +174,11 @@ impl Batch {
         let book = self.books.get(&event.id.account);
         let reservation = event.reservation.and_then(|id| book?.reservation(id)).cloned();
         let Some(reservation) = reservation else { return };
-        if event.action == EventAction::Release {
-            self.held_changes.settled.push(reservation);
+        if let Some(was_open) = self.held.get(&reservation.id) {
+            self.held_changes.settled.push((reservation, *was_open));
         } else {
             let (model, details) = (request.model.clone(), request.details.clone());
-            self.held.insert(reservation.id);
+            self.held.insert(reservation.id, true);
             self.held_changes.made.push(Hold { reservation, model, details });
         }
     }
@@ -187,10 +187,9 @@ impl Batch {
     fn as_kept(&mut self, event: &Event) -> Event {
         let mut event = event.clone();
         let book = self.books.get(&event.id.account);
-        let held = event.reservation.filter(|id| self.held.contains(id)).and_then(|id| book?.reservation(id));
-        if let Some(held) = held {
-            self.held_changes.settled.push(held.clone());
-            event.reservation = None;
+        let held = event.reservation.and_then(|id| Some((book?.reservation(id)?, *self.held.get(&id)?)));
+        if let Some((held, was_open)) = held {
+            self.held_changes.settled.push((held.clone(), was_open));
             event.postings.iter_mut().for_each(|posting| posting.reserved = 0);
         }
         event

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use domain::ids::{AccountId, EventId, ReservationId};
-use domain::ledger::{Balance, Event, EventAction, OnExpiry, Place, Reservation};
+use domain::ledger::{Balance, Event, EventAction, OnExpiry, Place, Reservation, ReservationState};
 use domain::name::Name;
-use domain::time::Timestamp;
+use domain::time::{MICROS_PER_DAY, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
@@ -23,8 +23,11 @@ use super::sqlite::balance_on_disk;
 use super::sqlite_writing::{insert_event, write_reservation};
 use super::write_back::log_batch;
 use crate::StorageError;
-use crate::sqlite::in_transaction_to;
+use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
+
+/// How long a hold that lapsed may still be booked.
+const REMEMBERED_MICROS: i64 = MICROS_PER_DAY;
 
 /// A hold with what is kept beside it.
 #[derive(Clone)]
@@ -41,14 +44,14 @@ pub(crate) struct Held(Mutex<HashMap<AccountId, Vec<Hold>>>);
 #[derive(Default)]
 pub(crate) struct HeldChanges {
     pub made: Vec<Hold>,
-    /// Booked or given back.
-    pub settled: Vec<Reservation>,
+    /// Booked or given back, and whether its time was not over.
+    pub settled: Vec<(Reservation, bool)>,
 }
 
 impl HeldChanges {
     pub fn concern(&self, reservation: ReservationId) -> bool {
         self.made.iter().any(|hold| hold.reservation.id == reservation)
-            || self.settled.iter().any(|settled| settled.id == reservation)
+            || self.settled.iter().any(|(settled, _)| settled.id == reservation)
     }
 }
 
@@ -65,7 +68,9 @@ impl Held {
     /// How much is held here of a place.
     pub fn reserved(&self, account: AccountId, place: &Place) -> i64 {
         let held = self.0.lock();
-        held.get(&account).map_or(0, |holds| holds.iter().map(|hold| reserved_at(&hold.reservation, place)).sum())
+        let open = |hold: &&Hold| hold.reservation.state == ReservationState::Open;
+        held.get(&account)
+            .map_or(0, |holds| holds.iter().filter(open).map(|hold| reserved_at(&hold.reservation, place)).sum())
     }
 
     /// Balances as they are written by a batch that changes holds so.
@@ -78,8 +83,8 @@ impl Held {
             let of_account = |reservation: &&Reservation| reservation.id.account == *account;
             let made = changes.made.iter().map(|hold| &hold.reservation).filter(of_account);
             let made: i64 = made.map(|reservation| reserved_at(reservation, place)).sum();
-            let settled = changes.settled.iter().filter(of_account);
-            let settled: i64 = settled.map(|reservation| reserved_at(reservation, place)).sum();
+            let settled = changes.settled.iter().filter(|(_, was_open)| *was_open).map(|(settled, _)| settled);
+            let settled: i64 = settled.filter(of_account).map(|reservation| reserved_at(reservation, place)).sum();
             balance.reserved -= self.reserved(*account, place) + made - settled;
         }
         balances
@@ -92,22 +97,33 @@ impl Held {
         for hold in made {
             held.entry(hold.reservation.id.account).or_default().push(hold);
         }
-        for reservation in settled {
+        for (reservation, _) in settled {
             remove(&mut held, reservation.id);
         }
     }
 
-    /// Drops those of an account whose time is over: whoever made them could not settle them. Whether there were any.
-    pub fn drop_expired(&self, account: AccountId, now: Timestamp) -> bool {
+    /// Accounts with holds whose time is over and that still count.
+    pub fn accounts_with_expired(&self, now: Timestamp) -> Vec<AccountId> {
+        let held = self.0.lock();
+        let has_expired = |holds: &Vec<Hold>| holds.iter().any(|hold| hold.reservation.is_expired(now));
+        held.iter().filter(|(_, holds)| has_expired(holds)).map(|(account, _)| *account).collect()
+    }
+
+    /// Lets those of an account lapse whose time is over: they count no more, but what was used may still be booked. Whether
+    /// there were any.
+    pub fn let_lapse(&self, account: AccountId, now: Timestamp) -> bool {
         let mut held = self.0.lock();
         let Some(holds) = held.get_mut(&account) else { return false };
-        let before = holds.len();
-        holds.retain(|hold| !hold.reservation.is_expired(now));
-        let has_dropped = holds.len() < before;
+        let mut has_lapsed = false;
+        for hold in holds.iter_mut().filter(|hold| hold.reservation.is_expired(now)) {
+            hold.reservation.state = ReservationState::Lapsed;
+            has_lapsed = true;
+        }
+        holds.retain(|hold| now.since(hold.reservation.expires_at) < REMEMBERED_MICROS);
         if holds.is_empty() {
             held.remove(&account);
         }
-        has_dropped
+        has_lapsed
     }
 
     fn renew(&self, renewal: &Renewal) {
@@ -138,6 +154,7 @@ pub(crate) fn keep(connection: &Connection, shared: &Shared, renewals: &[Renewal
     let (mut kept, mut in_database) = (Vec::new(), Vec::new());
     for renewal in renewals {
         match shared.held.find(renewal.reservation) {
+            Some(hold) if hold.reservation.state != ReservationState::Open => {}
             Some(hold) if renewal.on_expiry == OnExpiry::Commit => {
                 let (expires_at, on_expiry) = (renewal.expires_at, renewal.on_expiry);
                 kept.push(Hold { reservation: Reservation { expires_at, on_expiry, ..hold.reservation }, ..hold });
@@ -149,7 +166,7 @@ pub(crate) fn keep(connection: &Connection, shared: &Shared, renewals: &[Renewal
     if kept.is_empty() && in_database.is_empty() {
         return Ok(());
     }
-    let done = in_transaction_to(connection, false, || {
+    let done = in_transaction(connection, || {
         let mut tx = Tx::new(Engine::Sqlite(connection));
         for Renewal { reservation, expires_at, on_expiry } in in_database {
             let own = reservation.own_text();
@@ -179,10 +196,11 @@ fn write(connection: &Connection, shared: &Shared, kept: &[Hold]) -> Result<supe
             let balance = known.map_or_else(|| balance_on_disk(connection, shared, account, &hold.place), Ok)?;
             balances.insert(key, Balance { reserved: balance.reserved + hold.reserved, ..balance });
         }
+        let now = shared.clock.now();
         let event = Event {
-            id: EventId::new(account, shared.clock.now(), shared.entropy.bits()),
+            id: EventId::new(account, now, shared.entropy.bits()),
             action: EventAction::Reserve,
-            at: reservation.made_at,
+            at: now,
             occurred_at: reservation.made_at,
             late: false,
             estimated: false,

@@ -80,11 +80,13 @@ impl Queue {
         lines.closed || !lines.is_empty() || is_crowded || self.commit.load(Ordering::Relaxed) > QUICK_COMMIT_MICROS
     }
 
-    /// Takes note of how many commands shared a batch, and of how long it took.
-    pub fn note(&self, commands: usize, took: Duration) {
+    /// Takes note of how many commands shared a batch, and of how long it took if it waited for the disk.
+    pub fn note(&self, commands: usize, took: Option<Duration>) {
         let crowd = self.crowd.load(Ordering::Relaxed);
         self.crowd.store(crowd * 7 / 8 + commands, Ordering::Relaxed);
-        self.commit.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(took) = took {
+            self.commit.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// Tells the writer that there is something to do once it is quiet.
@@ -143,7 +145,8 @@ impl Queue {
                 }
                 Some(patience) => {
                     if self.arrived.wait_for(&mut lines, patience).timed_out() && lines.is_empty() {
-                        return Taken::Nothing;
+                        let is_nudged = std::mem::take(&mut lines.is_nudged);
+                        return if is_nudged { Taken::Nudged } else { Taken::Nothing };
                     }
                 }
             }
@@ -157,6 +160,7 @@ impl Queue {
         let mut lines = self.lines.lock();
         lines.closed = true;
         lines.finished = true;
+        self.arrived.notify_all();
         self.drained.notify_all();
     }
 

@@ -62,6 +62,7 @@ impl Ledger {
     pub async fn renew_reservations(&self, mut renewals: Vec<Renewal>) -> Result<(), StorageError> {
         // In one order everywhere, so that two nodes never wait for each other's rows.
         renewals.sort_by_key(|renewal| (renewal.reservation.account, renewal.reservation.own_text()));
+        renewals.dedup_by_key(|renewal| renewal.reservation);
         if let Some(sqlite) = self.database.sqlite() {
             return sqlite.keep_holds(&self.shared, renewals).await;
         }
@@ -83,7 +84,11 @@ impl Ledger {
             let rows = tx.query(SELECT_ACCOUNTS_WITH_EXPIRED, &[now.into()])?;
             rows.iter().map(|row| row.parsed("account_id", AccountId::parse)).collect()
         };
-        self.database.read("accounts_with_expired_reservations", read).await
+        let mut accounts: Vec<AccountId> = self.database.read("accounts_with_expired_reservations", read).await?;
+        accounts.extend(self.shared.held.accounts_with_expired(now));
+        accounts.sort_unstable();
+        accounts.dedup();
+        Ok(accounts)
     }
 
     /// Sends an account through a batch with nothing of its own to do, so that what has expired there is settled.
@@ -98,6 +103,8 @@ impl Ledger {
         // The batch settles what has expired before it judges; the release itself names a reservation nobody has.
         let durability = Durability::Synced;
         let (model, details) = (Name::new(""), Arc::from("{}"));
-        self.submit(Request { command, key: None, model, details, epoch: None, durability }).await.map(|_| ())
+        self.submit_beside_others(Request { command, key: None, model, details, epoch: None, durability })
+            .await
+            .map(|_| ())
     }
 }

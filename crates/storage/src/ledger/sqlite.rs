@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::ids::{AccountId, EventId, JobId, ReservationId};
-use domain::ledger::{Action, Balance, Command, Place, Reservation};
+use domain::ledger::{Action, Balance, Command, Place, Reservation, ReservationState};
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -112,8 +112,8 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
         })?
     };
     // Before memory: whoever reads an account from the tables because memory lost it finds here what they lack.
-    shared.held.committed(std::mem::take(&mut batch.held_changes));
     done.into_iter().for_each(|done| shared.unwritten.committed(done));
+    shared.held.committed(std::mem::take(&mut batch.held_changes));
     for (account, book) in &batch.books {
         let next_expiry = expiries.get(account).copied().flatten();
         let as_of = AsOf { next_expiry, at, version: 0, since_version: 0, last_at: at, postponed: None };
@@ -173,7 +173,7 @@ impl Loader<'_> {
         if self.batch.books.contains_key(&account) {
             return Ok(true);
         }
-        if self.shared.held.drop_expired(account, self.at) {
+        if self.shared.held.let_lapse(account, self.at) {
             self.shared.memory.forget(account);
         }
         let mut tx = Tx::new(Engine::Sqlite(self.connection));
@@ -235,7 +235,8 @@ impl Loader<'_> {
             && book.reservation(reservation).is_none()
         {
             if let Some(hold) = self.shared.held.find(reservation) {
-                self.batch.held.insert(reservation);
+                let is_open = hold.reservation.state == ReservationState::Open;
+                self.batch.held.insert(reservation, is_open);
                 book.load_reservation(hold.reservation);
             } else if let Some(found) = load_reservation(connection, reservation)? {
                 book.load_reservation(found);

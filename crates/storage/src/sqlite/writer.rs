@@ -16,7 +16,7 @@ use crate::database::Listeners;
 use crate::ledger::queue::{Queue, Taken, Work};
 use crate::ledger::sqlite::run_batch;
 use crate::ledger::write_back::{write_back, write_step};
-use crate::ledger::{Pending, Shared};
+use crate::ledger::{Durability, Pending, Shared};
 use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
 
@@ -99,8 +99,9 @@ impl Sqlite {
 #[expect(clippy::disallowed_methods, reason = "how long a batch takes is a duration of this process")]
 fn run_noted(connection: &Connection, (queue, shared): (&Queue, &Shared), commands: Vec<Pending>) {
     let (began, count) = (Instant::now(), commands.len());
+    let is_synced = commands.iter().any(|pending| pending.request.durability == Durability::Synced);
     run_batch(connection, shared, commands);
-    queue.note(count, began.elapsed());
+    queue.note(count, is_synced.then(|| began.elapsed()));
 }
 
 struct Finished<'q>(&'q Queue);

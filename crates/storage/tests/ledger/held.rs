@@ -105,9 +105,22 @@ async fn memory_that_has_lost_the_account_does_not_lose_its_holds() {
 async fn what_nobody_settles_goes_with_its_time_or_with_its_process() {
     let place = Place::sqlite();
     let (node, account) = place.node().await;
-    accepted(node.ask(holding(&node, account, 100).1).await);
+    let (late, hold) = holding(&node, account, 100);
+    accepted(node.ask(hold).await);
     denied(node.consume(account, 1).await);
+    let remembers = || node.ledger.remembered_denial(&node.consuming(account, 1).command).is_some();
+    assert!(remembers());
     node.clock.set_offset_micros(121 * MICROS_PER_SECOND);
+    // As the job does that looks for what has expired.
+    assert_eq!(node.ledger.accounts_with_expired().await.unwrap(), [account]);
+    node.ledger.settle(account).await.unwrap();
+    assert!(!remembers() && node.ledger.accounts_with_expired().await.unwrap().is_empty());
+    assert_eq!(node.usage(account).await, (0, 0));
+    // The work was done after all: it is counted, and taken back.
+    let event = accepted(node.ask(committing(&node, late, 30)).await).event.id;
+    assert_eq!(node.usage(account).await, (30, 0));
+    accepted(node.ask(node.voiding(event).await).await);
+    assert_eq!(node.usage(account).await, (0, 0));
     let (id, hold) = holding(&node, account, 100);
     accepted(node.ask(hold).await);
     let expires_at = node.clock.now().plus_micros(600 * MICROS_PER_SECOND);
@@ -115,7 +128,7 @@ async fn what_nobody_settles_goes_with_its_time_or_with_its_process() {
     node.ledger.renew_reservations(vec![longer]).await.unwrap();
     node.clock.set_offset_micros(500 * MICROS_PER_SECOND);
     denied(node.ask(holding(&node, account, 1).1).await);
-    assert_eq!(node.events(account).await, 0);
+    assert_eq!(node.events(account).await, 2);
     node.database.close().await;
     drop(node);
     let node = place.open().await;
@@ -134,10 +147,10 @@ async fn one_that_is_to_be_booked_outlives_its_process() {
     accepted(node.consume(account, 1).await);
     let expires_at = node.clock.now().plus_micros(120 * MICROS_PER_SECOND);
     let renewal = |reservation| Renewal { reservation, expires_at, on_expiry: OnExpiry::Commit };
-    node.ledger.renew_reservations(vec![renewal(begun)]).await.unwrap();
+    node.ledger.renew_reservations(vec![renewal(begun), renewal(begun)]).await.unwrap();
     assert_eq!((node.usage(account).await, node.events(account).await), ((1, 50), 2));
     node.must_be_exact().await;
-    // Again, and after it was settled, nothing happens.
+    // Again, twice, and after it was settled, nothing happens.
     node.ledger.renew_reservations(vec![renewal(begun)]).await.unwrap();
     accepted(node.ask(releasing(&node, open)).await);
     node.ledger.renew_reservations(vec![renewal(open)]).await.unwrap();
