@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use super::Shared;
 use super::batch::{EventRow, ReservationWrite};
 use super::redo::BalanceKey;
-use super::reservations::{RENEW, Renewal};
+use super::reservations::{Renewal, renew};
 use super::sqlite::balance_on_disk;
 use super::sqlite_writing::{insert_event, write_reservation};
 use super::write_back::log_batch;
@@ -168,11 +168,7 @@ pub(crate) fn keep(connection: &Connection, shared: &Shared, renewals: &[Renewal
     }
     let done = in_transaction(connection, || {
         let mut tx = Tx::new(Engine::Sqlite(connection));
-        for Renewal { reservation, expires_at, on_expiry } in in_database {
-            let own = reservation.own_text();
-            let values = [reservation.account.into(), own.into(), (*expires_at).into(), on_expiry.as_str().into()];
-            tx.execute(RENEW, &values)?;
-        }
+        in_database.iter().try_for_each(|renewal| renew(&mut tx, renewal))?;
         write(connection, shared, &kept)
     })?;
     shared.unwritten.committed(done);

@@ -20,7 +20,7 @@ pub(crate) const SELECT_EXPIRED_KEPT: &str = "SELECT id, state, made_at, expires
 const SELECT_ACCOUNTS_WITH_EXPIRED: &str = "SELECT DISTINCT account_id FROM reservations \
     WHERE state = 'open' AND expires_at <= $1 LIMIT 256";
 
-pub(crate) const RENEW: &str = "UPDATE reservations SET expires_at = $3, on_expiry = $4 \
+const RENEW: &str = "UPDATE reservations SET expires_at = $3, on_expiry = $4 \
     WHERE account_id = $1 AND id = $2 AND state = 'open'";
 
 pub(crate) const STATEMENTS: &[&str] = &[SELECT_ONE, SELECT_EXPIRED_KEPT, SELECT_ACCOUNTS_WITH_EXPIRED, RENEW];
@@ -32,6 +32,14 @@ pub struct Renewal {
     /// Later than before: an earlier end could be missed.
     pub expires_at: Timestamp,
     pub on_expiry: OnExpiry,
+}
+
+/// Renews a hold that is in the database and open.
+pub(crate) fn renew(tx: &mut Tx<'_>, renewal: &Renewal) -> Result<(), StorageError> {
+    let Renewal { reservation, expires_at, on_expiry } = renewal;
+    let own = reservation.own_text();
+    let values = [reservation.account.into(), own.into(), (*expires_at).into(), on_expiry.as_str().into()];
+    tx.execute(RENEW, &values).map(|_| ())
 }
 
 /// The command that settles an expired reservation by its own rule.
@@ -66,14 +74,7 @@ impl Ledger {
         if let Some(sqlite) = self.database.sqlite() {
             return sqlite.keep_holds(&self.shared, renewals).await;
         }
-        let write = move |tx: &mut Tx<'_>| {
-            for Renewal { reservation, expires_at, on_expiry } in &renewals {
-                let own = reservation.own_text();
-                let values = [reservation.account.into(), own.into(), (*expires_at).into(), on_expiry.as_str().into()];
-                tx.execute(RENEW, &values)?;
-            }
-            Ok(())
-        };
+        let write = move |tx: &mut Tx<'_>| renewals.iter().try_for_each(|renewal| renew(tx, renewal));
         self.database.write("renew_reservations", write).await
     }
 
