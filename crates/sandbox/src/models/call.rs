@@ -169,6 +169,7 @@ impl Call {
             until: plan.deltas_before(&self.directives),
             fault: self.directives.fault,
             pause: self.directives.delay,
+            frames: self.directives.frames,
             hidden: plan.usage.completion - plan.deltas(),
             reported: plan.reported(),
         };

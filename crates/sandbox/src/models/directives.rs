@@ -13,9 +13,13 @@
 use std::time::Duration;
 
 /// Every directive, with what it does.
-pub const KNOWN: [(&str, &str); 18] = [
+pub const KNOWN: [(&str, &str); 19] = [
     ("tokens", "length of the answer, each choice; pieces of audio for speech; tokens of an image"),
     ("delay_ms", "pause before each further token; a plain answer comes after all of them"),
+    (
+        "frames",
+        "token: each token of a stream is sent by itself, as providers do; together: what is ready goes out at once",
+    ),
     ("ttft_ms", "pause before the first byte of the answer"),
     ("prompt_tokens", "prompt tokens in all, cached ones among them"),
     ("cached", "prompt tokens read from a cache"),
@@ -53,6 +57,16 @@ pub enum Fault {
     Garbage,
 }
 
+/// What of a stream is sent at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Frames {
+    /// Everything that is ready.
+    #[default]
+    Together,
+    /// One token.
+    Token,
+}
+
 /// How usage is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UsageReport {
@@ -77,6 +91,7 @@ pub enum Finish {
 pub struct Directives {
     pub tokens: Option<u64>,
     pub delay: Duration,
+    pub frames: Frames,
     pub ttft: Duration,
     pub prompt_tokens: Option<u64>,
     pub cached: u64,
@@ -137,6 +152,9 @@ impl Directives {
             "usage" => {
                 let known = [("none", UsageReport::None), ("zero", UsageReport::Zero), ("twice", UsageReport::Twice)];
                 self.usage = one_of(name, value, &known)?;
+            }
+            "frames" => {
+                self.frames = one_of(name, value, &[("together", Frames::Together), ("token", Frames::Token)])?;
             }
             "fault" => {
                 let known = [
@@ -220,6 +238,7 @@ mod tests {
                 "fault" => "stall",
                 "status" => "429",
                 "finish" => "length",
+                "frames" => "token",
                 _ => "7",
             };
             let directives = read(&format!("[[{name}={value}]]")).unwrap();

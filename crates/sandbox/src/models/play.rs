@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::time::Sleep;
 
-use super::directives::Fault;
+use super::directives::{Fault, Frames};
 use super::plan::Usage;
 use super::served::{Count, Progress};
 use super::words::word;
@@ -161,6 +161,9 @@ pub struct Play {
     until: u64,
     fault: Option<Fault>,
     pause: Option<(Duration, Pin<Box<Sleep>>)>,
+    frames: Frames,
+    /// The frame before was left to be sent by itself.
+    has_yielded: bool,
     /// Completion tokens that no delta carries.
     hidden: u64,
     reported: Option<Usage>,
@@ -172,6 +175,7 @@ pub struct Performance {
     pub until: u64,
     pub fault: Option<Fault>,
     pub pause: Duration,
+    pub frames: Frames,
     /// Completion tokens that no delta carries; they went before the first.
     pub hidden: u64,
     /// The usage that stands in the tail.
@@ -180,7 +184,7 @@ pub struct Performance {
 
 impl Play {
     pub fn new(score: Score, performance: Performance, progress: Progress) -> Play {
-        let Performance { until, fault, pause, hidden, reported } = performance;
+        let Performance { until, fault, pause, frames, hidden, reported } = performance;
         let pause = (!pause.is_zero()).then(|| (pause, Box::pin(tokio::time::sleep(pause))));
         Play {
             score,
@@ -190,6 +194,8 @@ impl Play {
             until,
             fault,
             pause,
+            frames,
+            has_yielded: false,
             hidden,
             reported,
             progress: Some(progress),
@@ -217,6 +223,8 @@ impl Play {
             until: 0,
             fault: Some(fault),
             pause: None,
+            frames: Frames::Together,
+            has_yielded: false,
             hidden,
             reported,
             progress,
@@ -229,7 +237,7 @@ impl Play {
         }
     }
 
-    /// As much as goes into one frame; with a pause between deltas, one of them.
+    /// As much as goes into one frame; where deltas are sent apart, one of them.
     fn next_frame(&mut self) -> Vec<u8> {
         let mut frame = Vec::new();
         let before = self.sent;
@@ -238,7 +246,8 @@ impl Play {
             self.count(Count::CompletionTokensSent, self.hidden);
             self.stage = Stage::Deltas;
         }
-        let most = if self.pause.is_some() { before + 1 } else { u64::MAX };
+        let is_apart = self.pause.is_some() || self.frames == Frames::Token;
+        let most = if is_apart { before + 1 } else { u64::MAX };
         while self.sent < self.until.min(most) && frame.len() < FRAME_BYTES {
             self.score.delta.write(self.sent, &mut frame);
             self.sent += 1;
@@ -307,7 +316,12 @@ impl Body for Play {
                     ready!(pause.as_mut().poll(context));
                     let next = pause.deadline() + *length;
                     pause.as_mut().reset(next);
+                } else if self.frames == Frames::Token && !std::mem::replace(&mut self.has_yielded, true) {
+                    // Whoever writes this to the network sends what it has when there is nothing more for now.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
+                self.has_yielded = false;
             }
             Stage::Flush | Stage::Cut => {
                 if let Some((_, pause)) = &mut self.pause {

@@ -103,6 +103,22 @@ async fn the_choices_of_a_stream_come_in_turn() {
 }
 
 #[tokio::test]
+async fn each_token_is_sent_by_itself_on_demand() {
+    let stage = Stage::start().await;
+    for (text, expected) in [("[[tokens=5]]", 1), ("[[tokens=5 frames=together]]", 1), ("[[tokens=5 frames=token]]", 5)]
+    {
+        let mut response = stage.post(CHAT, &streamed_chat(text)).send().await.unwrap();
+        let (mut frames, mut whole) = (0, Vec::new());
+        while let Some(frame) = response.chunk().await.unwrap() {
+            frames += 1;
+            whole.extend_from_slice(&frame);
+        }
+        assert_eq!(frames, expected, "{text}");
+        assert_eq!(deltas(&events(&String::from_utf8(whole).unwrap()), 0).len(), 5, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn usage_is_said_twice_on_demand() {
     let stage = Stage::start().await;
     let events = stage.stream(CHAT, streamed_chat("[[usage=twice]]")).await;

@@ -32,8 +32,9 @@ pub fn plain() -> String {
     body("Thanks.", false)
 }
 
+/// Each token comes by itself, as from a provider, and as soon as it can.
 fn stream() -> String {
-    body("Thanks.", true)
+    body("[[frames=token]]", true)
 }
 
 /// A millisecond between tokens: whoever waits for the end before passing on the first is seen.
