@@ -37,8 +37,8 @@ pub struct Connector {
 }
 
 /// What a connection carries bytes on.
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why no connection was made, where the cause is ours. It stands in the chain of the client's error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

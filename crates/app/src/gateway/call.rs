@@ -250,7 +250,6 @@ async fn answer(
         }
     };
     drop(slot);
-    open.begin();
     let held_limits = std::mem::take(&mut open.limits);
     let settled = match usage_of_answer(request.endpoint, &whole) {
         Some(tokens) => open.commit(tokens, Counts::Reported).await,

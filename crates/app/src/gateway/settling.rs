@@ -56,7 +56,7 @@ impl OpenCall {
         Self { app, caller, reservation, work, model, prompt_tokens, limits, is_open: true }
     }
 
-    /// From now on a crash charges what is held.
+    /// Something is delivered: from now on a crash charges what is held.
     pub fn begin(&self) {
         self.app.gateway.open_calls.begin(self.reservation);
     }
@@ -68,8 +68,12 @@ impl OpenCall {
         work.tokens = Some(tokens);
         work.counts = Some(counts);
         let settling = settle(self.app.clone(), self.caller.clone(), self.reservation, Some(work));
-        let counted = tokio::time::timeout(PATIENCE, Lasting::new(settling)).await.ok()??;
-        Some(Settled { counted, counts })
+        let Ok(counted) = tokio::time::timeout(PATIENCE, Lasting::new(settling)).await else {
+            // It is delivered before it is booked.
+            self.begin();
+            return None;
+        };
+        Some(Settled { counted: counted?, counts })
     }
 
     /// Gives the hold back: the call costs nothing.

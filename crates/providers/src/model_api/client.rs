@@ -10,18 +10,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::body::Body;
 
+use super::pool::{AnswerBody, NoAnswer, Pool};
 use super::upstream::Route;
 use super::{Endpoint, Upstream, UpstreamError};
 use crate::connections::{Connector, NoAuthorities, NoConnection};
-
-/// How many connections are kept open while nothing is sent on them, and for how long: shorter than the servers do, so
-/// that a call seldom meets one that is just being closed.
-const IDLE_CONNECTIONS: usize = 1_024;
-const KEEP_IDLE: Duration = Duration::from_secs(55);
 
 /// What of an answer's headers tells the client something. Limits and identities of the operator's own account are left
 /// out.
@@ -45,7 +39,7 @@ pub struct ModelClient {
 struct Shared {
     upstream: Upstream,
     route: Route,
-    client: Client<Connector, Full<Bytes>>,
+    pool: Pool,
 }
 
 /// The answer of an upstream: its head is here, its body still comes.
@@ -53,7 +47,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Those worth passing on to the client.
     pub headers: HeaderMap,
-    body: Incoming,
+    body: AnswerBody,
     idle_timeout: Duration,
 }
 
@@ -91,13 +85,8 @@ impl ModelClient {
         let route = Route::of(&upstream)?;
         let connector = Connector::new(upstream.connect_timeout, upstream.allow_private, route.is_https)
             .map_err(|NoAuthorities| UpstreamError::NoAuthorities)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(KEEP_IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(connector);
-        Ok(Self { shared: Arc::new(Shared { upstream, route, client }) })
+        let pool = Pool::new(route.origin.clone(), connector);
+        Ok(Self { shared: Arc::new(Shared { upstream, route, pool }) })
     }
 
     pub fn upstream(&self) -> &Upstream {
@@ -110,17 +99,17 @@ impl ModelClient {
     /// Of the client's `headers` only those that belong to the call go on: what it accepts, the content type of an
     /// upload, and what the provider's own clients say about versions.
     pub async fn send(&self, endpoint: Endpoint, headers: &HeaderMap, body: Bytes) -> Result<Answer, SendError> {
-        let Shared { upstream, route, client } = &*self.shared;
+        let Shared { upstream, route, pool } = &*self.shared;
         if endpoint.kind() != upstream.kind {
             return Err(SendError::OtherKind);
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = route.uri(endpoint);
+        *request.uri_mut() = route.path(endpoint);
         *request.headers_mut() = route.headers(endpoint, headers);
         // Connecting has its own, shorter patience; so what runs out here is the wait for the head.
         let patience = upstream.connect_timeout.saturating_add(upstream.first_byte_timeout);
-        let response = tokio::time::timeout(patience, client.request(request)).await;
+        let response = tokio::time::timeout(patience, pool.send(request)).await;
         let response = response.map_err(|_| SendError::FirstByteTimeout)?.map_err(|error| no_answer(&error))?;
         let (head, body) = response.into_parts();
         let headers = worth_passing_on(&head.headers);
@@ -128,12 +117,14 @@ impl ModelClient {
     }
 }
 
-fn no_answer(error: &hyper_util::client::legacy::Error) -> SendError {
-    match NoConnection::within(error) {
-        Some(NoConnection::RefusedAddress) => SendError::RefusedAddress,
-        Some(NoConnection::Timeout) => SendError::ConnectTimeout,
-        None if error.is_connect() => SendError::Connect,
-        None => SendError::Broken,
+fn no_answer(error: &NoAnswer) -> SendError {
+    match error {
+        NoAnswer::Broken => SendError::Broken,
+        NoAnswer::Connect(error) => match NoConnection::within(&**error) {
+            Some(NoConnection::RefusedAddress) => SendError::RefusedAddress,
+            Some(NoConnection::Timeout) => SendError::ConnectTimeout,
+            None => SendError::Connect,
+        },
     }
 }
 

@@ -15,6 +15,7 @@ mod endpoint;
 mod fields;
 mod loose;
 mod multipart;
+mod pool;
 mod prompt;
 mod request;
 mod rewrite;

@@ -56,7 +56,10 @@ pub enum UpstreamError {
 /// An upstream, parsed: where each call goes and what it always carries.
 #[derive(Debug)]
 pub(super) struct Route {
-    uris: Vec<Uri>,
+    /// `https://api.openai.com`, with a port where it has one of its own.
+    pub origin: Uri,
+    /// What calls are made under: `/v1/chat/completions`.
+    paths: Vec<Uri>,
     headers: HeaderMap,
     pub is_https: bool,
 }
@@ -64,15 +67,20 @@ pub(super) struct Route {
 impl Route {
     pub fn of(upstream: &Upstream) -> Result<Self, UpstreamError> {
         let base = base_url(upstream)?;
-        let text = base.as_str().trim_end_matches('/');
-        let uris: Result<Vec<Uri>, _> =
-            Endpoint::ALL.iter().map(|call| format!("{text}{}", call.path()).parse()).collect();
-        let uris = uris.map_err(|_| UpstreamError::NoUrl)?;
-        Ok(Self { uris, headers: fixed_headers(upstream)?, is_https: base.scheme() == "https" })
+        let (scheme, authority, under) = (base.scheme(), base.authority(), base.path().trim_end_matches('/'));
+        let uri = |text: String| text.parse::<Uri>().map_err(|_| UpstreamError::NoUrl);
+        let paths = Endpoint::ALL.iter().map(|call| uri(format!("{under}{}", call.path())));
+        let host = HeaderValue::from_str(authority).map_err(|_| UpstreamError::NoUrl)?;
+        Ok(Self {
+            origin: uri(format!("{scheme}://{authority}"))?,
+            paths: paths.collect::<Result<_, _>>()?,
+            headers: fixed_headers(upstream, host)?,
+            is_https: scheme == "https",
+        })
     }
 
-    pub fn uri(&self, endpoint: Endpoint) -> Uri {
-        self.uris[endpoint as usize].clone()
+    pub fn path(&self, endpoint: Endpoint) -> Uri {
+        self.paths[endpoint as usize].clone()
     }
 
     /// What goes with a call: the upstream's own headers, and of the client's only those that belong to the call.
@@ -119,8 +127,9 @@ fn base_url(upstream: &Upstream) -> Result<Url, UpstreamError> {
     if public || upstream.allow_private { Ok(url) } else { Err(UpstreamError::PrivateAddress) }
 }
 
-fn fixed_headers(upstream: &Upstream) -> Result<HeaderMap, UpstreamError> {
+fn fixed_headers(upstream: &Upstream, host: HeaderValue) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, host);
     headers.insert(header::USER_AGENT, SENDER);
     // Usage is read from the answer as it passes.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -162,13 +171,20 @@ mod tests {
     fn calls_go_under_the_base_url_with_or_without_a_slash() {
         for base in ["https://api.openai.com/v1", "https://api.openai.com/v1/"] {
             let route = Route::of(&upstream(base, ApiKind::OpenAi)).expect("a route");
-            assert_eq!(route.uri(Endpoint::ChatCompletions), "https://api.openai.com/v1/chat/completions");
-            assert_eq!(route.uri(Endpoint::Messages), "https://api.openai.com/v1/messages");
+            assert_eq!(route.origin, "https://api.openai.com");
+            assert_eq!(route.path(Endpoint::ChatCompletions), "/v1/chat/completions");
+            assert_eq!(route.path(Endpoint::Messages), "/v1/messages");
             assert!(route.is_https);
         }
+        let route = Route::of(&upstream("https://models.example:8443/a/v1", ApiKind::OpenAi)).expect("a route");
+        assert_eq!(
+            (route.origin.to_string(), route.headers["host"].as_bytes()),
+            ("https://models.example:8443/".to_owned(), &b"models.example:8443"[..])
+        );
+        assert_eq!(route.path(Endpoint::Embeddings), "/a/v1/embeddings");
         for endpoint in Endpoint::ALL {
             let route = Route::of(&upstream("http://models.example", ApiKind::OpenAi)).expect("a route");
-            assert_eq!(route.uri(endpoint).path(), endpoint.path());
+            assert_eq!(route.path(endpoint), endpoint.path());
         }
     }
 

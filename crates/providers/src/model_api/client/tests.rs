@@ -133,10 +133,41 @@ async fn connections_are_kept_and_redirects_not_followed() {
         let answer = call(&client).await.expect("an answer");
         assert_eq!(answer.status, StatusCode::FOUND);
         assert_eq!(answer.whole(10).await, Ok(Bytes::new()));
-        // The connection goes back to the pool in a task of its own.
-        tokio::task::yield_now().await;
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_was_kept_is_not_sent_on() {
+    let server = Server::start("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", Then::Close).await;
+    let client = server.client();
+    for calls in 1..=3 {
+        let answer = call(&client).await.expect("an answer");
+        assert_eq!(answer.whole(2).await, Ok(Bytes::from_static(b"{}")));
+        assert_eq!(server.connections.load(Ordering::SeqCst), calls);
+        // The end of the connection is on its way.
+        tokio::time::sleep(SHORT / 4).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_gives_its_connection_back_and_one_that_is_left_closes_it() {
+    let pieces = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n";
+    let server = Server::start(pieces, Then::ReadOn).await;
+    let client = server.client();
+    for _ in 0..2 {
+        let mut answer = call(&client).await.expect("an answer");
+        for piece in ["abc", "def"] {
+            assert_eq!(answer.chunk().await, Ok(Some(Bytes::from(piece))));
+        }
+        assert_eq!(answer.chunk().await, Ok(None));
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    let mut left = call(&client).await.expect("an answer");
+    assert_eq!(left.chunk().await, Ok(Some(Bytes::from_static(b"abc"))));
+    drop(left);
+    call(&client).await.expect("an answer");
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
