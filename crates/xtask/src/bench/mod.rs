@@ -34,6 +34,10 @@ const CHECK: &str = "check";
 /// How much faster than reading, comparing and writing.
 const TIMES_THE_REFERENCE: f64 = 10.0;
 const HOT_LIMIT: u64 = 2_000;
+/// How many accounts the cost is held to be flat over, beside [`FEW_ACCOUNTS`].
+const MANY_ACCOUNTS: u64 = 1_000_000;
+const FEW_ACCOUNTS: u64 = 1_000;
+const SEEDED_AT_ONCE: usize = 250_000;
 /// After a start, before the memory of an idle server is read.
 const IDLE: Duration = Duration::from_secs(3);
 
@@ -147,10 +151,8 @@ async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Re
     let idle_mb = server.process.memory_mb();
     let stretch =
         Stretch { connections: CONNECTIONS, duration: Duration::from_secs(arguments.seconds), requests: u64::MAX };
-    let seed =
-        format!("{{\"accounts_from\":0,\"accounts_to\":{},\"events_from\":0,\"events_to\":0}}", arguments.accounts);
-    server.post("/api/v1/benchmark/seed", &seed).await?;
     let bench = Bench { database, server: &server, stretch, arguments };
+    bench.seed_accounts(0, arguments.accounts).await?;
     bench.no_op_warm_up().await?;
     bench.hold_account_exhausted().await?;
     bench.visit_every_account(arguments.accounts).await?;
@@ -215,6 +217,33 @@ impl Bench<'_> {
         print_row(self.database, "no-op, same authentication and body", &measured, (1.0, None));
         if self.arguments.profile {
             self.profile("/api/v1/noop", &self.consume_body(self.arguments.accounts)).await?;
+        }
+        Ok(())
+    }
+
+    async fn seed_accounts(&self, from: u64, to: u64) -> Result<(), String> {
+        self.seed((from, to), |from, to| {
+            format!("{{\"accounts_from\":{from},\"accounts_to\":{to},\"events_from\":0,\"events_to\":0}}")
+        })
+        .await
+    }
+
+    /// Of the seeded accounts in turn.
+    async fn seed_events(&self, events: u64) -> Result<(), String> {
+        self.seed((1, events), |from, to| {
+            format!(
+                "{{\"accounts_from\":{MANY_ACCOUNTS},\"accounts_to\":{MANY_ACCOUNTS},\"events_from\":{from},\
+                 \"events_to\":{to}}}"
+            )
+        })
+        .await
+    }
+
+    /// In slices that are answered within the patience of a request.
+    async fn seed(&self, (from, to): (u64, u64), slice: impl Fn(u64, u64) -> String) -> Result<(), String> {
+        for from in (from..to).step_by(SEEDED_AT_ONCE) {
+            let body = slice(from, to.min(from + SEEDED_AT_ONCE as u64));
+            self.server.post("/api/v1/benchmark/seed", &body).await?;
         }
         Ok(())
     }
@@ -320,15 +349,13 @@ impl Bench<'_> {
 
     /// The same figures with a thousand accounts, with a million, and with a long history.
     async fn flat_cost(&self, events: u64) -> Result<(), String> {
-        let few = self.consume_body(1_000);
+        let few = self.consume_body(FEW_ACCOUNTS);
         let small = self.row("consume over 1,000 accounts, short history", "/api/v1/usage/consume", &few).await?;
-        let seed = format!(
-            "{{\"accounts_from\":{},\"accounts_to\":1000000,\"events_from\":1,\"events_to\":{events}}}",
-            self.arguments.accounts
-        );
-        self.server.post("/api/v1/benchmark/seed", &seed).await?;
+        self.seed_accounts(self.arguments.accounts, MANY_ACCOUNTS).await?;
+        self.seed_events(events).await?;
         let again = self.row("consume over 1,000 accounts, long history", "/api/v1/usage/consume", &few).await?;
-        let many = self.consume_body(1_000_000);
+        self.visit_every_account(MANY_ACCOUNTS).await?;
+        let many = self.consume_body(MANY_ACCOUNTS);
         let large = self.row("consume over 1,000,000 accounts, long history", "/api/v1/usage/consume", &many).await?;
         let (Some(small), Some(again), Some(large)) = (small, again, large) else { return Ok(()) };
         let percent = |figure: &Figure| 100.0 * figure.share / small.share;
