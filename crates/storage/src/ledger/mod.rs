@@ -77,11 +77,11 @@ impl Default for LedgerSettings {
     fn default() -> Self {
         Self {
             queue_capacity: 4_096,
-            remembered_accounts: 400_000,
+            remembered_accounts: 2_000_000,
             lanes: 2,
             connections: 16,
             deadline: Duration::from_secs(10),
-            unwritten_balances: 65_536,
+            unwritten_balances: 262_144,
             write_back_after: Duration::from_millis(200),
         }
     }

@@ -80,6 +80,10 @@ impl Queue {
         lines.closed || !lines.is_empty() || is_crowded || self.commit.load(Ordering::Relaxed) > QUICK_COMMIT_MICROS
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.lines.lock().closed
+    }
+
     /// Takes note of how many commands shared a batch, and of how long it took if it waited for the disk.
     pub fn note(&self, commands: usize, took: Option<Duration>) {
         let crowd = self.crowd.load(Ordering::Relaxed);

@@ -16,7 +16,7 @@ use super::sqlite_writing::{fill_replays, write};
 use super::write_back::agree_with_log;
 use super::{Answer, CallerKey, Durability, LedgerError, Pending, Request, Shared, reading, reservations, terms};
 use crate::StorageError;
-use crate::sqlite::in_transaction_to;
+use crate::sqlite::in_unsynced_transaction;
 use crate::tx::{Engine, Tx};
 
 pub(crate) const SELECT_LAST_EVENT: &str = "SELECT at FROM usage_events ORDER BY id DESC LIMIT 1";
@@ -29,31 +29,56 @@ pub(crate) const STATEMENTS: &[&str] = &[SELECT_LAST_EVENT, SELECT_BALANCE, SELE
 
 type Answers = Vec<Result<Answer, LedgerError>>;
 
+/// What a batch came to.
+pub(crate) struct Ran {
+    /// To be told once it is on the disk.
+    synced: Vec<(Pending, Result<Answer, LedgerError>)>,
+    started: Instant,
+}
+
+impl Ran {
+    /// Answers those commands at once that need not be on the disk.
+    fn new(answers: Vec<(Pending, Result<Answer, LedgerError>)>, started: Instant) -> Self {
+        let waits = |(pending, _): &(Pending, _)| pending.request.durability == Durability::Synced;
+        let (synced, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(waits);
+        others.into_iter().for_each(|(pending, outcome)| answer(pending, outcome));
+        Self { synced, started }
+    }
+
+    pub fn waits_for_disk(&self) -> bool {
+        !self.synced.is_empty()
+    }
+
+    /// To be called when all of it is on the disk.
+    pub fn answer(self) {
+        metrics::histogram!("tollway_ledger_commit_seconds").record(self.started.elapsed().as_secs_f64());
+        self.synced.into_iter().for_each(|(pending, outcome)| answer(pending, outcome));
+    }
+}
+
 /// Runs what waits in one transaction. When that fails on data, each command runs again by itself, so that one bad row
 /// does not fail its neighbours; when the database cannot write, all are told so and nothing is remembered.
-pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<Pending>) {
-    let (waiting, late) = split_late(pending);
-    late.into_iter().for_each(|pending| answer(pending, Err(LedgerError::TooLate)));
+pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<Pending>) -> Ran {
+    let started = now();
+    let (waiting, late): (Vec<Pending>, Vec<Pending>) =
+        pending.into_iter().partition(|pending| started < pending.deadline);
+    let mut answers: Vec<_> = late.into_iter().map(|pending| (pending, Err(LedgerError::TooLate))).collect();
     if waiting.is_empty() {
-        return;
+        return Ran::new(answers, started);
     }
     metrics::histogram!("tollway_ledger_batch_size").record(waiting.len() as f64);
-    let started = now();
     let requests: Vec<&Request> = waiting.iter().map(|pending| &pending.request).collect();
     match try_batch(connection, shared, &requests) {
-        Ok(answers) => {
-            metrics::histogram!("tollway_ledger_commit_seconds").record(started.elapsed().as_secs_f64());
-            waiting.into_iter().zip(answers).for_each(|(pending, outcome)| answer(pending, outcome));
-        }
+        Ok(judged) => answers.extend(waiting.into_iter().zip(judged)),
         Err(error @ (StorageError::Unexpected(_) | StorageError::Taken(_))) if waiting.len() > 1 => {
             tracing::error!(%error, "a batch failed on data; its commands run again one at a time");
-            for pending in waiting {
+            answers.extend(waiting.into_iter().map(|pending| {
                 let outcome = match try_batch(connection, shared, &[&pending.request]) {
                     Ok(mut answers) => answers.pop().unwrap_or(Err(LedgerError::AccountUnknown)),
                     Err(error) => Err(error.into()),
                 };
-                answer(pending, outcome);
-            }
+                (pending, outcome)
+            }));
         }
         Err(error) => {
             tracing::error!(%error, "a batch was not committed");
@@ -61,21 +86,16 @@ pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<P
             if let Err(error) = agree_with_log(connection, &shared.unwritten) {
                 tracing::error!(%error, "the ledger's redo log could not be compared with what waits");
             }
-            for pending in waiting {
-                answer(pending, Err(StorageError::Unavailable(error.to_string()).into()));
-            }
+            let unavailable = || Err(StorageError::Unavailable(error.to_string()).into());
+            answers.extend(waiting.into_iter().map(|pending| (pending, unavailable())));
         }
     }
+    Ran::new(answers, started)
 }
 
 #[expect(clippy::disallowed_methods, reason = "deadlines and latencies are durations of this process")]
 fn now() -> Instant {
     Instant::now()
-}
-
-fn split_late(pending: Vec<Pending>) -> (Vec<Pending>, Vec<Pending>) {
-    let now = now();
-    pending.into_iter().partition(|pending| now < pending.deadline)
 }
 
 fn answer(pending: Pending, outcome: Result<Answer, LedgerError>) {
@@ -88,7 +108,6 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let mut batch = Batch::default();
     batch.holds_in_process = true;
     let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
-    let is_synced = requests.iter().any(|request| request.durability == Durability::Synced);
     let judge = |batch: &mut Batch, expiries: &mut HashMap<_, _>| {
         let plans = plans(connection, shared)?;
         let mut loader = Loader { connection, shared, plans: &plans, at, batch, expiries };
@@ -97,14 +116,12 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let (answers, done) = if requests.iter().all(|request| request.durability == Durability::OfProcess) {
         let answers = judge(&mut batch, &mut expiries)?;
         let done = match batch.has_writes() {
-            true => {
-                Some(in_transaction_to(connection, false, || write(connection, shared, &mut batch, &mut expiries))?)
-            }
+            true => Some(in_unsynced_transaction(connection, || write(connection, shared, &mut batch, &mut expiries))?),
             false => None,
         };
         (answers, done)
     } else {
-        in_transaction_to(connection, is_synced, || {
+        in_unsynced_transaction(connection, || {
             let mut answers = judge(&mut batch, &mut expiries)?;
             let done = write(connection, shared, &mut batch, &mut expiries)?;
             fill_replays(connection, requests, &mut answers)?;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use super::redo::{self, BalanceKey, DayKey, DaySum, Follower, Record, Span};
 use super::unwritten::{Done, Part, Plan, Unwritten};
 use crate::StorageError;
-use crate::sqlite::in_transaction;
+use crate::sqlite::in_unsynced_transaction;
 use crate::tx::{Engine, Tx};
 
 const UPSERT_BALANCE: &str = "INSERT INTO balances (account_id, scope, scope_id, meter, window_kind, window_start, used, \
@@ -130,7 +130,8 @@ pub(crate) fn write_back(
 }
 
 fn write_part(connection: &Connection, unwritten: &Unwritten, part: Part) -> Result<(), StorageError> {
-    let done = in_transaction(connection, || log(connection, unwritten, part, Record::default()))?;
+    // It changes nothing of what log and tables say together, so it may come to the disk whenever.
+    let done = in_unsynced_transaction(connection, || log(connection, unwritten, part, Record::default()))?;
     unwritten.committed(done);
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! The embedded engine: one connection that writes, mostly from the writer thread, and a few that read.
 
+mod checkpoints;
+mod disk;
 pub(crate) mod writer;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::ids::AccountId;
@@ -17,8 +19,12 @@ use crate::ledger::unwritten::Unwritten;
 use crate::ledger::write_back::write_back;
 use crate::ledger::{Renewal, Shared, held};
 use crate::tx::{Engine, Tx};
+use checkpoints::Checkpoints;
+use disk::{Disk, end_on_failed_sync};
 
 const READERS: usize = 4;
+/// Bytes of the log's file that are kept for its next round.
+const LONGEST_KEPT_LOG: i64 = 64 << 20;
 /// Prepared statements kept on each connection.
 const STATEMENTS: usize = 256;
 
@@ -28,6 +34,8 @@ pub(crate) struct Sqlite {
     pub unwritten: Arc<Unwritten>,
     /// The only connection that writes.
     writer: Arc<Mutex<Connection>>,
+    disk: Arc<Disk>,
+    checkpoints: Checkpoints,
     readers: Arc<Mutex<Vec<Connection>>>,
     free_readers: Arc<Semaphore>,
     /// Held as long as the process lives: its lock says that the file has an owner.
@@ -37,6 +45,7 @@ pub(crate) struct Sqlite {
 /// A file that is open and owned, its writer not running yet.
 pub(crate) struct Opened {
     pub writer: Connection,
+    path: PathBuf,
     owner: File,
     readers: Vec<Connection>,
 }
@@ -45,12 +54,13 @@ pub(crate) struct Opened {
 pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
     let owner = own(path)?;
     let writer = Connection::open(path)?;
-    // WAL lets readers go on while the writer commits; FULL makes every commit reach the disk before it is answered.
+    // WAL lets readers go on while the writer commits. NORMAL leaves it to `Disk` when the log is synced.
     writer.pragma_update(None, "journal_mode", "WAL")?;
-    writer.pragma_update(None, "synchronous", "FULL")?;
-    writer.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+    writer.pragma_update(None, "synchronous", "NORMAL")?;
+    writer.pragma_update(None, "wal_autocheckpoint", 0)?;
     // In KiB. No more than that: when pages were split, SQLite walks over the whole cache at the end of a transaction.
-    writer.pragma_update(None, "cache_size", -8_192)?;
+    writer.pragma_update(None, "cache_size", -2_048)?;
+    writer.pragma_update(None, "journal_size_limit", LONGEST_KEPT_LOG)?;
     prepare(&writer)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let readers = (0..READERS)
@@ -60,7 +70,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
             Ok(reader)
         })
         .collect::<Result<_, rusqlite::Error>>()?;
-    Ok(Opened { writer, owner, readers })
+    Ok(Opened { writer, path: path.to_owned(), owner, readers })
 }
 
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -84,12 +94,23 @@ fn own(path: &Path) -> Result<File, StorageError> {
 impl Sqlite {
     /// Starts the writer thread.
     pub fn start(opened: Opened, shared: &Arc<Shared>) -> Result<Self, StorageError> {
+        let Opened { writer, path, owner, readers } = opened;
         let queue = Arc::new(Queue::new(shared.settings.queue_capacity));
-        let writer = Arc::new(Mutex::new(opened.writer));
-        writer::start(writer.clone(), queue.clone(), shared.clone())?;
-        let free_readers = Arc::new(Semaphore::new(opened.readers.len()));
-        let readers = Arc::new(Mutex::new(opened.readers));
-        Ok(Self { queue, unwritten: shared.unwritten.clone(), writer, readers, free_readers, _owner: opened.owner })
+        let (disk, writer) = (Arc::new(Disk::of(&path)?), Arc::new(Mutex::new(writer)));
+        let checkpoints = Checkpoints::start(&path, writer.clone())?;
+        let free_readers = Arc::new(Semaphore::new(readers.len()));
+        let sqlite = Self {
+            queue,
+            unwritten: shared.unwritten.clone(),
+            writer,
+            disk,
+            checkpoints,
+            readers: Arc::new(Mutex::new(readers)),
+            free_readers,
+            _owner: owner,
+        };
+        writer::start(&sqlite, shared.clone())?;
+        Ok(sqlite)
     }
 
     /// Has the writer write back what waits, of everybody or of one account.
@@ -142,35 +163,25 @@ impl Sqlite {
     }
 }
 
-/// Runs `work` in one writing transaction and commits. Begins IMMEDIATE: a transaction that begins reading and then
-/// writes could find its snapshot outdated.
+/// Runs `work` in one writing transaction that is on the disk when it returns.
 pub(crate) fn in_transaction<T, E: From<StorageError>>(
     connection: &Connection,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    in_transaction_to(connection, true, work)
-}
-
-/// The same. One that need not be on the disk (`is_synced` false) gets there with the next one that must.
-pub(crate) fn in_transaction_to<T, E: From<StorageError>>(
-    connection: &Connection,
-    is_synced: bool,
-    work: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E> {
-    if is_synced {
-        return commit(connection, work);
-    }
-    connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(StorageError::from)?;
-    let outcome = commit(connection, work);
-    if let Err(error) = connection.execute_batch("PRAGMA synchronous = FULL") {
-        // Nothing may be committed in this mode that must be on the disk.
-        tracing::error!(%error, "commits cannot be made durable again; ending so that a restart makes them so");
-        std::process::abort();
+    connection.execute_batch("PRAGMA synchronous = FULL").map_err(StorageError::from)?;
+    let outcome = in_unsynced_transaction(connection, work);
+    if let Err(error) = connection.execute_batch("PRAGMA synchronous = NORMAL") {
+        tracing::warn!(%error, "every commit waits for the disk twice from now on");
     }
     outcome
 }
 
-fn commit<T, E: From<StorageError>>(connection: &Connection, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+/// Runs `work` in one writing transaction and commits it to the log, which [`Disk::sync`] brings to the disk. Begins
+/// IMMEDIATE: a transaction that begins reading and then writes could find its snapshot outdated.
+pub(crate) fn in_unsynced_transaction<T, E: From<StorageError>>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     connection.execute_batch("BEGIN IMMEDIATE").map_err(StorageError::from)?;
     let outcome = work();
     if outcome.is_err() {
@@ -184,7 +195,12 @@ fn commit<T, E: From<StorageError>>(connection: &Connection, work: impl FnOnce()
     match connection.execute_batch("COMMIT") {
         Ok(()) => outcome,
         Err(error) => {
-            end_on_failed_sync(&error);
+            const FAILED_SYNCS: [i32; 2] = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
+            if let rusqlite::Error::SqliteFailure(failure, _) = &error
+                && FAILED_SYNCS.contains(&failure.extended_code)
+            {
+                end_on_failed_sync(&error);
+            }
             roll_back(connection);
             Err(StorageError::from(error).into())
         }
@@ -196,19 +212,5 @@ fn roll_back(connection: &Connection) {
         && let Err(error) = connection.execute_batch("ROLLBACK")
     {
         tracing::error!(%error, "a transaction could not be rolled back");
-    }
-}
-
-/// After a failed fsync the kernel may have dropped the pages it could not write, so nothing this process remembers can
-/// be trusted. A restart reads what is really on the disk.
-fn end_on_failed_sync(error: &rusqlite::Error) {
-    const FAILED_SYNCS: [i32; 2] = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
-    if let rusqlite::Error::SqliteFailure(failure, _) = error
-        && FAILED_SYNCS.contains(&failure.extended_code)
-    {
-        tracing::error!(
-            "the disk could not make a commit durable; ending so that a restart reads what is really there"
-        );
-        std::process::abort();
     }
 }

@@ -7,17 +7,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 
-use super::Sqlite;
+use super::checkpoints::Checkpoints;
+use super::disk::Disk;
+use super::{Sqlite, in_transaction};
 use crate::StorageError;
 use crate::database::Listeners;
 use crate::ledger::queue::{Queue, Taken, Work};
 use crate::ledger::sqlite::run_batch;
 use crate::ledger::write_back::{write_back, write_step};
 use crate::ledger::{Durability, Pending, Shared};
-use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
 
 /// How long to leave the disk alone after writing back failed.
@@ -27,68 +28,99 @@ const WRITE_BACK_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) type ColdWork = Box<dyn FnOnce(&Connection) + Send>;
 
 /// Starts the thread. It ends when the queue is closed and empty.
-pub(crate) fn start(
-    connection: Arc<Mutex<Connection>>,
-    queue: Arc<Queue>,
-    shared: Arc<Shared>,
-) -> Result<std::thread::JoinHandle<()>, StorageError> {
+pub(crate) fn start(sqlite: &Sqlite, shared: Arc<Shared>) -> Result<(), StorageError> {
+    let writer = Writer {
+        connection: sqlite.writer.clone(),
+        queue: sqlite.queue.clone(),
+        disk: sqlite.disk.clone(),
+        checkpoints: sqlite.checkpoints.clone(),
+        shared,
+    };
     std::thread::Builder::new()
         .name("sqlite-writer".into())
-        .spawn(move || run(&connection, &queue, &shared))
+        .spawn(move || writer.run())
+        .map(|_| ())
         .map_err(StorageError::unexpected)
 }
 
-fn run(connection: &Mutex<Connection>, queue: &Queue, shared: &Shared) {
-    // However the thread ends, nobody waits for it in vain.
-    let _finished = Finished(queue);
-    let quiet = shared.settings.write_back_after;
-    let mut patience = quiet;
-    loop {
-        match queue.take_blocking((!shared.unwritten.is_empty()).then_some(patience)) {
-            Taken::Work(Work { commands, cold }) => {
-                let connection = connection.lock();
-                if !commands.is_empty() {
-                    run_noted(&connection, (queue, shared), commands);
-                }
-                if let Some(work) = cold {
-                    work(&connection);
-                }
-                patience = quiet;
-            }
-            Taken::Nudged => patience = quiet,
-            Taken::Nothing => {
-                patience = match write_step(&connection.lock(), &shared.unwritten) {
-                    Ok(_) => Duration::ZERO,
-                    Err(error) => {
-                        tracing::warn!(%error, "what waits in the ledger's redo log could not be written back");
-                        WRITE_BACK_AGAIN
+struct Writer {
+    connection: Arc<Mutex<Connection>>,
+    queue: Arc<Queue>,
+    disk: Arc<Disk>,
+    checkpoints: Checkpoints,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    fn run(&self) {
+        let Self { connection, queue, shared, .. } = self;
+        // However the thread ends, nobody waits for it in vain.
+        let _finished = Finished(queue);
+        let quiet = shared.settings.write_back_after;
+        let mut patience = quiet;
+        loop {
+            match queue.take_blocking((!shared.unwritten.is_empty()).then_some(patience)) {
+                Taken::Work(Work { commands, cold }) => {
+                    if !commands.is_empty() {
+                        run_commands(connection.lock(), (queue, &self.disk, shared), commands);
                     }
-                };
+                    if let Some(work) = cold {
+                        work(&connection.lock());
+                    }
+                    patience = quiet;
+                }
+                Taken::Nudged => patience = quiet,
+                Taken::Nothing => {
+                    patience = match write_step(&connection.lock(), &shared.unwritten) {
+                        Ok(_) => Duration::ZERO,
+                        Err(error) => {
+                            tracing::warn!(%error, "what waits in the ledger's redo log could not be written back");
+                            WRITE_BACK_AGAIN
+                        }
+                    };
+                }
+                Taken::Closed => break,
             }
-            Taken::Closed => break,
+            self.checkpoints.wake();
         }
+        self.end();
     }
-    let connection = connection.lock();
-    if let Err(error) = write_back(&connection, &shared.unwritten, None) {
-        tracing::warn!(%error, "what waits in the ledger's redo log could not be written back; the next start does it");
-    }
-    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::warn!(%error, "the write-ahead log could not be folded into the database; the next start does it");
+
+    fn end(&self) {
+        let connection = self.connection.lock();
+        if let Err(error) = write_back(&connection, &self.shared.unwritten, None) {
+            tracing::warn!(
+                %error,
+                "what waits in the ledger's redo log could not be written back; the next start does it"
+            );
+        }
+        if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(
+                %error,
+                "the write-ahead log could not be folded into the database; the next start does it"
+            );
+        }
     }
 }
 
 impl Sqlite {
-    /// Runs a command here and now, if it comes alone and nothing else is being written. Gives it back otherwise.
+    /// Runs a command here and now, if nothing else is being written and it had not better wait for others. Gives it back
+    /// otherwise.
     pub fn run_here(&self, shared: &Shared, pending: Pending) -> Option<Pending> {
-        if self.queue.is_for_many() {
+        // What is not written has nothing to share with others.
+        let may_be_alone = match pending.request.durability {
+            Durability::OfProcess => !self.queue.is_closed(),
+            _ => !self.queue.is_for_many() && !self.disk.is_syncing(),
+        };
+        if !may_be_alone {
             return Some(pending);
         }
         let Some(connection) = self.writer.try_lock() else { return Some(pending) };
         // As when the writer thread ends by a panic: nothing more is written.
         let finished = Finished(&self.queue);
-        run_noted(&connection, (&self.queue, shared), vec![pending]);
+        run_commands(connection, (&self.queue, &self.disk, shared), vec![pending]);
         std::mem::forget(finished);
-        drop(connection);
+        self.checkpoints.wake();
         if !self.unwritten.is_empty() {
             self.queue.nudge();
         }
@@ -96,12 +128,32 @@ impl Sqlite {
     }
 }
 
+/// Runs commands and answers them, with the connection free again while the disk is waited for.
 #[expect(clippy::disallowed_methods, reason = "how long a batch takes is a duration of this process")]
-fn run_noted(connection: &Connection, (queue, shared): (&Queue, &Shared), commands: Vec<Pending>) {
-    let (began, count) = (Instant::now(), commands.len());
-    let is_synced = commands.iter().any(|pending| pending.request.durability == Durability::Synced);
-    run_batch(connection, shared, commands);
-    queue.note(count, is_synced.then(|| began.elapsed()));
+fn run_commands(
+    connection: MutexGuard<'_, Connection>,
+    (queue, disk, shared): (&Queue, &Disk, &Shared),
+    commands: Vec<Pending>,
+) {
+    let (began, written) = (Instant::now(), connection.total_changes());
+    let of_process = |pending: &&Pending| pending.request.durability == Durability::OfProcess;
+    let sharing = commands.len() - commands.iter().filter(of_process).count();
+    let ran = run_batch(&connection, shared, commands);
+    if connection.total_changes() != written {
+        disk.note_commit();
+    }
+    drop(connection);
+    let waits = ran.waits_for_disk();
+    if waits {
+        disk.sync();
+    }
+    // Before anybody is answered: who asks again then is judged by it.
+    if sharing > 0 {
+        queue.note(sharing, waits.then(|| began.elapsed()));
+    }
+    if waits {
+        ran.answer();
+    }
 }
 
 struct Finished<'q>(&'q Queue);

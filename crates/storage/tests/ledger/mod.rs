@@ -3,6 +3,7 @@
 //! [`node`] opens ledgers and asks them; everything else is one promise a file.
 
 mod batches;
+mod checkpoints;
 mod durability;
 mod held;
 mod keys;
