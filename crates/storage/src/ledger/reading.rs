@@ -181,7 +181,12 @@ impl Ledger {
     /// An event of an account as it was kept.
     pub async fn event(&self, id: EventId) -> Result<Option<Row>, StorageError> {
         let read = move |tx: &mut Tx<'_>| tx.query_optional(SELECT_EVENT, &[id.account.into(), id.own_text().into()]);
-        self.database.read("read_event", read).await
+        let found = self.database.read("read_event", read).await?;
+        // Who looks here whether a command was counted does not send it again.
+        if let Some(sqlite) = self.database.sqlite() {
+            sqlite.synced().await?;
+        }
+        Ok(found)
     }
 
     /// A book that holds the balances `needed` names, and no expired reservation.

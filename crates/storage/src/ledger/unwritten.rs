@@ -19,7 +19,7 @@ use super::redo::{BalanceKey, DayKey, DaySum, Follower, Record, Waiting, lowest_
 /// Bytes of the log from which on rows are written back, however few wait: the same few places written again and again.
 const LOG_BYTES: usize = 96 << 20;
 /// Rows written back with a batch at least, when too much waits.
-const ROWS_A_BATCH: usize = 256;
+const ROWS_A_BATCH: usize = 64;
 /// Rows of the log deleted in one transaction.
 const DELETED_AT_ONCE: usize = 16;
 

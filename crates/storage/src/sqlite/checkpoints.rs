@@ -9,13 +9,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use super::disk::end_on_failed_sync;
+use super::disk::{open_log, synced};
 use super::prepare;
 use crate::StorageError;
 
@@ -32,59 +32,106 @@ const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// How long to leave the disk alone after folding failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// Wakes the thread. It ends when the last of these is gone.
-#[derive(Clone)]
-pub(crate) struct Checkpoints(SyncSender<()>);
+/// The thread, from outside.
+pub(crate) struct Checkpoints {
+    signals: Arc<Signals>,
+    thread: Mutex<Option<JoinHandle<Folding>>>,
+}
+
+#[derive(Default)]
+struct Signals {
+    state: Mutex<Signal>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Signal {
+    /// Since the thread has looked last.
+    is_written: bool,
+    is_stopped: bool,
+}
+
+/// What the thread has open.
+pub(crate) struct Folding {
+    connection: Connection,
+    /// The database. When it is closed this process gives up SQLite's locks on it.
+    file: File,
+    log: File,
+    writer: Arc<Mutex<Connection>>,
+    signals: Arc<Signals>,
+}
 
 impl Checkpoints {
-    /// Starts the thread. `writer`: the connection that writes, held while the rest is folded.
+    /// Starts the thread for a database that is open, by the path that SQLite knows it by. `writer`: the connection that
+    /// writes, held while the rest is folded.
     pub fn start(database: &Path, writer: Arc<Mutex<Connection>>) -> Result<Self, StorageError> {
         let connection = Connection::open(database)?;
         prepare(&connection)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        let log = open_log(database, true)?;
         let file = File::open(database)
             .map_err(|error| StorageError::Unavailable(format!("{}: {error}", database.display())))?;
-        let (wake, woken) = sync_channel(1);
-        let log = super::disk::open_log(database, true)?;
-        let folding = Folding { connection, file, log, writer };
-        std::thread::Builder::new()
+        let signals = Arc::new(Signals::default());
+        let folding = Folding { connection, file, log, writer, signals: signals.clone() };
+        let thread = std::thread::Builder::new()
             .name("sqlite-checkpoints".into())
-            .spawn(move || folding.run(&woken))
+            .spawn(move || {
+                folding.run();
+                folding
+            })
             .map_err(StorageError::unexpected)?;
-        Ok(Self(wake))
+        Ok(Self { signals, thread: Mutex::new(Some(thread)) })
     }
 
     /// Something was written.
     pub fn wake(&self) {
-        match self.0.try_send(()) {
-            Ok(()) | Err(TrySendError::Full(())) => {}
-            Err(TrySendError::Disconnected(())) => tracing::error!("nobody folds the write-ahead log any more"),
+        let mut state = self.signals.state.lock();
+        if !std::mem::replace(&mut state.is_written, true) {
+            drop(state);
+            self.signals.changed.notify_one();
         }
+    }
+
+    /// Waits until the thread has ended. What it had open is to be closed after everything else of the database.
+    pub fn stop(&self) -> Option<Folding> {
+        self.signals.state.lock().is_stopped = true;
+        self.signals.changed.notify_one();
+        self.thread.lock().take()?.join().ok()
     }
 }
 
-struct Folding {
-    connection: Connection,
-    /// The database. Closing it gives up the locks that this process has on it, so it stays open.
-    file: File,
-    log: File,
-    writer: Arc<Mutex<Connection>>,
+impl Signals {
+    /// Waits until something is written, and then for as long, so that there is more of it. Returns whether to go on.
+    fn wait(&self, pause: Duration) -> bool {
+        let mut state = self.state.lock();
+        self.changed.wait_while(&mut state, |state| !state.is_written && !state.is_stopped);
+        self.changed.wait_while_for(&mut state, |state| !state.is_stopped, pause);
+        state.is_written = false;
+        !state.is_stopped
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.state.lock().is_stopped
+    }
 }
 
 impl Folding {
-    fn run(&self, woken: &Receiver<()>) {
-        let mut may_lengthen = true;
-        while woken.recv().is_ok() {
-            pause(LOOKS_EVERY);
-            if let Err(error) = self.look(&mut may_lengthen) {
-                tracing::warn!(%error, "the write-ahead log could not be folded into the database; trying again");
-                pause(AGAIN_AFTER);
-            }
+    fn run(&self) {
+        let (mut may_lengthen, mut pause) = (true, LOOKS_EVERY);
+        while self.signals.wait(pause) {
+            pause = match self.look(&mut may_lengthen) {
+                Ok(()) => LOOKS_EVERY,
+                Err(error) => {
+                    tracing::warn!(%error, "the write-ahead log could not be folded into the database; trying again");
+                    self.signals.state.lock().is_written = true;
+                    AGAIN_AFTER
+                }
+            };
         }
     }
 
     fn look(&self, may_lengthen: &mut bool) -> Result<(), rusqlite::Error> {
-        let pages = self.unfolded("NOOP")?;
+        let pages = self.pages("NOOP")?;
         if pages >= USED_PAGES && *may_lengthen {
             // Once: it keeps its length. Without room it grows as it is used.
             *may_lengthen = false;
@@ -92,6 +139,7 @@ impl Folding {
                 tracing::warn!(%error, "the write-ahead log's file could not be made longer ahead of its use");
             }
         }
+        // Also where all of it was folded before, and a reader has kept it from beginning anew.
         if pages >= PAGES { self.fold() } else { Ok(()) }
     }
 
@@ -100,7 +148,7 @@ impl Folding {
         loop {
             let nobody_writes = self.writer.lock();
             let length = self.log.metadata()?.len();
-            if length >= FILE_BYTES {
+            if length >= FILE_BYTES || self.signals.is_stopped() {
                 return Ok(());
             }
             self.log.write_all_at(&STEP, length)?;
@@ -111,27 +159,15 @@ impl Folding {
     }
 
     fn fold(&self) -> Result<(), rusqlite::Error> {
-        self.unfolded("PASSIVE")?;
+        self.pages("PASSIVE")?;
         // Once all of the log is folded SQLite syncs the database; then little is left to be synced.
         synced(&self.file);
         let _nobody_writes = self.writer.lock();
-        self.unfolded("PASSIVE").map(|_| ())
+        self.pages("PASSIVE").map(|_| ())
     }
 
-    /// Runs a checkpoint of this kind. Returns how many pages of the log are not in the database after it.
-    fn unfolded(&self, kind: &str) -> Result<i64, rusqlite::Error> {
-        let counted = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
-        self.connection.query_row(&format!("PRAGMA wal_checkpoint({kind})"), [], counted)
+    /// Runs a checkpoint of this kind. Returns how many pages the log has.
+    fn pages(&self, kind: &str) -> Result<i64, rusqlite::Error> {
+        self.connection.query_row(&format!("PRAGMA wal_checkpoint({kind})"), [], |row| row.get(1))
     }
-}
-
-fn synced(file: &File) {
-    if let Err(error) = file.sync_data() {
-        end_on_failed_sync(&error);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "SQLite tells nobody that the log has grown long")]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
 }

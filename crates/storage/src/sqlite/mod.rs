@@ -35,7 +35,7 @@ pub(crate) struct Sqlite {
     /// The only connection that writes.
     writer: Arc<Mutex<Connection>>,
     disk: Arc<Disk>,
-    checkpoints: Checkpoints,
+    checkpoints: Arc<Checkpoints>,
     readers: Arc<Mutex<Vec<Connection>>>,
     free_readers: Arc<Semaphore>,
     /// Held as long as the process lives: its lock says that the file has an owner.
@@ -45,6 +45,7 @@ pub(crate) struct Sqlite {
 /// A file that is open and owned, its writer not running yet.
 pub(crate) struct Opened {
     pub writer: Connection,
+    /// As SQLite knows it, with every link followed.
     path: PathBuf,
     owner: File,
     readers: Vec<Connection>,
@@ -70,7 +71,8 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
             Ok(reader)
         })
         .collect::<Result<_, rusqlite::Error>>()?;
-    Ok(Opened { writer, path: path.to_owned(), owner, readers })
+    let path = writer.path().map_or_else(|| path.to_owned(), PathBuf::from);
+    Ok(Opened { writer, path, owner, readers })
 }
 
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -97,7 +99,7 @@ impl Sqlite {
         let Opened { writer, path, owner, readers } = opened;
         let queue = Arc::new(Queue::new(shared.settings.queue_capacity));
         let (disk, writer) = (Arc::new(Disk::of(&path)?), Arc::new(Mutex::new(writer)));
-        let checkpoints = Checkpoints::start(&path, writer.clone())?;
+        let checkpoints = Arc::new(Checkpoints::start(&path, writer.clone())?);
         let free_readers = Arc::new(Semaphore::new(readers.len()));
         let sqlite = Self {
             queue,
@@ -111,6 +113,15 @@ impl Sqlite {
         };
         writer::start(&sqlite, shared.clone())?;
         Ok(sqlite)
+    }
+
+    /// Waits until everything that has been committed is on the disk: what others commit is seen a moment before.
+    pub async fn synced(&self) -> Result<(), StorageError> {
+        if !self.disk.is_behind() {
+            return Ok(());
+        }
+        let disk = self.disk.clone();
+        tokio::task::spawn_blocking(move || disk.sync()).await.map_err(StorageError::unexpected)
     }
 
     /// Has the writer write back what waits, of everybody or of one account.

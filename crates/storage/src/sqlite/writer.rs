@@ -47,7 +47,7 @@ struct Writer {
     connection: Arc<Mutex<Connection>>,
     queue: Arc<Queue>,
     disk: Arc<Disk>,
-    checkpoints: Checkpoints,
+    checkpoints: Arc<Checkpoints>,
     shared: Arc<Shared>,
 }
 
@@ -87,6 +87,8 @@ impl Writer {
     }
 
     fn end(&self) {
+        // One that is under way would keep the log from being folded here.
+        let _open_to_the_end = self.checkpoints.stop();
         let connection = self.connection.lock();
         if let Err(error) = write_back(&connection, &self.shared.unwritten, None) {
             tracing::warn!(
