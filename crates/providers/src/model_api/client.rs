@@ -4,13 +4,16 @@
 //! have left. No error repeats what was sent or what came.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Body;
+use tokio::time::{Instant, Sleep};
 
 use super::pool::{AnswerBody, NoAnswer, Pool};
 use super::upstream::Route;
@@ -49,6 +52,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     body: AnswerBody,
     idle_timeout: Duration,
+    /// Ends the wait for a piece that does not come. One for all pieces: to move it on costs less than to make another.
+    idle: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why no answer came.
@@ -113,13 +118,14 @@ impl ModelClient {
         let response = response.map_err(|_| SendError::FirstByteTimeout)?.map_err(|error| no_answer(&error))?;
         let (head, body) = response.into_parts();
         let headers = worth_passing_on(&head.headers);
-        Ok(Answer { status: head.status, headers, body, idle_timeout: upstream.idle_timeout })
+        Ok(Answer { status: head.status, headers, body, idle_timeout: upstream.idle_timeout, idle: None })
     }
 }
 
 fn no_answer(error: &NoAnswer) -> SendError {
     match error {
         NoAnswer::Broken => SendError::Broken,
+        NoAnswer::Closed => SendError::Connect,
         NoAnswer::Connect(error) => match NoConnection::within(&**error) {
             Some(NoConnection::RefusedAddress) => SendError::RefusedAddress,
             Some(NoConnection::Timeout) => SendError::ConnectTimeout,
@@ -144,14 +150,24 @@ impl Answer {
     /// The next piece of the body, `None` at its end. Dropping the future loses nothing; dropping the answer before its
     /// end closes the connection, by which providers stop working.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
-        loop {
-            let frame = tokio::time::timeout(self.idle_timeout, self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| BodyError::Idle)? else { return Ok(None) };
-            // What is no data is a trailer, which tells nothing.
-            if let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() {
-                return Ok(Some(data));
+        let Self { body, idle_timeout, idle, .. } = self;
+        let mut waits = false;
+        std::future::poll_fn(|context| {
+            while let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
+                let Some(frame) = frame else { return Poll::Ready(Ok(None)) };
+                // What is no data is a trailer, which tells nothing.
+                if let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() {
+                    return Poll::Ready(Ok(Some(data)));
+                }
             }
-        }
+            if let Some(idle) = idle.as_mut().filter(|_| !waits) {
+                idle.as_mut().reset(Instant::now() + *idle_timeout);
+            }
+            waits = true;
+            let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(*idle_timeout)));
+            idle.as_mut().poll(context).map(|()| Err(BodyError::Idle))
+        })
+        .await
     }
 
     /// The whole body, at most `limit` bytes of it.

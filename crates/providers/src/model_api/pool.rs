@@ -36,9 +36,17 @@ pub(super) struct Pool {
     idle: Arc<Idle>,
 }
 
-/// Those that no call uses, the one that was used last behind.
 #[derive(Default)]
-struct Idle(Mutex<Vec<Kept>>);
+struct Idle(Mutex<Shelf>);
+
+/// Those that no call uses.
+#[derive(Default)]
+struct Shelf {
+    /// The one that was used last is behind.
+    kept: Vec<Kept>,
+    /// A task closes those that grow old.
+    is_swept: bool,
+}
 
 struct Kept {
     connection: Connection,
@@ -68,6 +76,8 @@ pub(super) struct AnswerBody {
 pub(super) enum NoAnswer {
     /// No connection was made.
     Connect(BoxError),
+    /// It was closed before anything was sent.
+    Closed,
     /// It broke.
     Broken,
 }
@@ -95,8 +105,11 @@ impl Pool {
                 }
                 Err(unsent) => unsent,
             };
-            // The upstream may have closed a connection while it was kept.
-            request = unsent.filter(|_| !is_new).ok_or(NoAnswer::Broken)?;
+            request = unsent.ok_or(NoAnswer::Broken)?;
+            if is_new {
+                return Err(NoAnswer::Closed);
+            }
+            // The upstream has closed it while it was kept.
         }
     }
 
@@ -111,17 +124,17 @@ impl Pool {
 impl Idle {
     /// The one that was used last: the others grow old, and are closed when they are.
     fn take(&self) -> Option<Connection> {
-        let kept = self.0.lock().pop()?;
+        let kept = self.0.lock().kept.pop()?;
         (kept.since.elapsed() < KEEP_IDLE).then_some(kept.connection)
     }
 
     fn put(self: Arc<Self>, connection: Connection) {
-        let mut kept = self.0.lock();
-        if kept.is_empty() {
-            tokio::spawn(close_the_old(Arc::downgrade(&self)));
+        let mut shelf = self.0.lock();
+        if shelf.kept.len() < IDLE_CONNECTIONS {
+            shelf.kept.push(Kept { connection, since: Instant::now() });
         }
-        if kept.len() < IDLE_CONNECTIONS {
-            kept.push(Kept { connection, since: Instant::now() });
+        if !std::mem::replace(&mut shelf.is_swept, true) {
+            tokio::spawn(close_the_old(Arc::downgrade(&self)));
         }
     }
 }
@@ -131,9 +144,10 @@ async fn close_the_old(idle: Weak<Idle>) {
     loop {
         tokio::time::sleep(KEEP_IDLE).await;
         let Some(idle) = idle.upgrade() else { return };
-        let mut kept = idle.0.lock();
-        kept.retain(|kept| kept.since.elapsed() < KEEP_IDLE);
-        if kept.is_empty() {
+        let mut shelf = idle.0.lock();
+        shelf.kept.retain(|kept| kept.since.elapsed() < KEEP_IDLE);
+        if shelf.kept.is_empty() {
+            shelf.is_swept = false;
             return;
         }
     }
