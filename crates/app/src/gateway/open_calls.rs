@@ -16,7 +16,8 @@ use crate::App;
 /// How long a hold lives without being renewed.
 pub(super) const HOLD_SECONDS: u32 = 120;
 const RENEWED_EVERY_MICROS: i64 = 40 * MICROS_PER_SECOND;
-/// How soon after its first content a call is charged though the process dies. One transaction for all that began.
+/// A call that still runs at the second pulse after its first content is charged though the process dies: most answers are
+/// booked before, and need nothing of that. One transaction for all that began.
 const PULSE: Duration = Duration::from_millis(20);
 /// How often holds that grow old are looked for.
 const PULSES_BETWEEN_LOOKS: u32 = 50;
@@ -33,6 +34,8 @@ struct Calls {
     open: HashMap<ReservationId, OpenHold>,
     /// Calls that have begun to deliver since the last pulse.
     begun: Vec<ReservationId>,
+    /// Those that had begun before it.
+    running: Vec<ReservationId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +93,8 @@ impl OpenCalls {
     /// What is to be renewed now.
     fn due(&self, now: Timestamp, look_at_all: bool) -> Vec<Renewal> {
         let mut calls = self.calls.lock();
-        let mut due = std::mem::take(&mut calls.begun);
+        let begun = std::mem::take(&mut calls.begun);
+        let mut due = std::mem::replace(&mut calls.running, begun);
         if look_at_all {
             let is_old = |hold: &OpenHold| now.since(hold.renewed_at) >= RENEWED_EVERY_MICROS;
             due.extend(calls.open.iter().filter(|(_, hold)| is_old(hold)).map(|(reservation, _)| *reservation));
@@ -108,7 +112,7 @@ impl OpenCalls {
     /// Renews again what could not be.
     fn put_back(&self, renewals: Vec<Renewal>) {
         let mut calls = self.calls.lock();
-        calls.begun.extend(renewals.into_iter().map(|renewal| renewal.reservation));
+        calls.running.extend(renewals.into_iter().map(|renewal| renewal.reservation));
     }
 }
 
@@ -155,6 +159,7 @@ mod tests {
         assert_eq!(calls.due(at(1), true), []);
         calls.begin(reservation(1));
         calls.begin(reservation(1));
+        assert_eq!(calls.due(at(2), false), []);
         let due = calls.due(at(2), false);
         assert_eq!(due.len(), 1);
         assert_eq!(
@@ -172,7 +177,9 @@ mod tests {
         let calls = OpenCalls::default();
         calls.open(reservation(1), at(0));
         calls.begin(reservation(1));
+        assert_eq!(calls.due(at(1), false), []);
         let due = calls.due(at(1), false);
+        assert_eq!(due.len(), 1);
         calls.put_back(due);
         assert_eq!(calls.due(at(1), false).len(), 1);
         calls.begin(reservation(1));
