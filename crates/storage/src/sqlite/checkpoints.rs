@@ -21,8 +21,8 @@ use crate::StorageError;
 
 /// Pages of the log from which on it is folded: 32 MB.
 const PAGES: i64 = 8_000;
-/// Pages of the log from which on its file is made as long as it will become.
-const USED_PAGES: i64 = 256;
+/// Pages of the log from which on its file is made as long as it will become: 8 MB, which no small or short-lived server has.
+const USED_PAGES: i64 = 2_000;
 /// More than the log has when it is folded.
 const FILE_BYTES: u64 = 36 << 20;
 /// By how much the file is made longer while nobody writes.
