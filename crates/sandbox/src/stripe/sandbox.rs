@@ -164,7 +164,10 @@ impl Stripe {
             (self.changes.load(SeqCst), serde_json::to_vec(&*state).map_err(|error| error.to_string())?)
         };
         let write = move || {
-            let temporary = file.with_extension("new");
+            // A sandbox of the same file that is just ending may write it too.
+            static WRITTEN: AtomicU64 = AtomicU64::new(0);
+            let number = WRITTEN.fetch_add(1, SeqCst);
+            let temporary = file.with_extension(format!("{}-{number}.new", std::process::id()));
             std::fs::write(&temporary, text)?;
             std::fs::rename(&temporary, &file)
         };
