@@ -53,6 +53,8 @@ pub(crate) struct Opened {
 
 /// Opens the file, makes it when it is missing, and takes ownership.
 pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
+    // By whatever links it is reached, it is one file with one owner.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let owner = own(path)?;
     let writer = Connection::open(path)?;
     // WAL lets readers go on while the writer commits. NORMAL leaves it to `Disk` when the log is synced.

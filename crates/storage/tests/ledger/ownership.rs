@@ -1,7 +1,7 @@
 //! Who may open a database.
 
-use storage::StorageError;
 use storage::ledger::LedgerSettings;
+use storage::{DatabaseUrl, StorageError};
 
 use super::node::*;
 
@@ -19,6 +19,27 @@ async fn a_file_has_one_owner_and_the_second_is_told_what_to_do() {
     drop(node);
     let next = place.open().await;
     assert_eq!(next.usage(account).await, (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_reached_by_a_link_has_one_owner_too() {
+    let place = Place::sqlite();
+    let (node, account) = place.node().await;
+    let DatabaseUrl::Sqlite(path) = &place.url else { unreachable!("the place is on SQLite") };
+    let link = path.with_extension("link");
+    std::os::unix::fs::symlink(path, &link).unwrap();
+    let by_link = DatabaseUrl::Sqlite(link);
+    let second = Node::open(&by_link, node.clock.clone(), LedgerSettings::default()).await;
+    assert!(matches!(second.map(|_| ()), Err(StorageError::Owned { .. })));
+    let clock = node.clock.clone();
+    node.database.close().await;
+    drop(node);
+    let next = Node::open(&by_link, clock, LedgerSettings::default()).await.expect("it is free");
+    accepted(next.consume(account, 1).await);
+    next.must_be_exact().await;
+    next.database.close().await;
+    drop(next);
+    assert_eq!(place.open().await.usage(account).await, (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
