@@ -29,30 +29,27 @@ pub(crate) const STATEMENTS: &[&str] = &[SELECT_LAST_EVENT, SELECT_BALANCE, SELE
 
 type Answers = Vec<Result<Answer, LedgerError>>;
 
-/// What a batch came to.
+/// What a batch came to, not told to anybody yet.
 pub(crate) struct Ran {
-    /// To be told once it is on the disk.
-    synced: Vec<(Pending, Result<Answer, LedgerError>)>,
+    answers: Vec<(Pending, Result<Answer, LedgerError>)>,
     started: Instant,
 }
 
 impl Ran {
-    /// Answers those commands at once that need not be on the disk.
-    fn new(answers: Vec<(Pending, Result<Answer, LedgerError>)>, started: Instant) -> Self {
-        let waits = |(pending, _): &(Pending, _)| pending.request.durability == Durability::Synced;
-        let (synced, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(waits);
-        others.into_iter().for_each(|(pending, outcome)| answer(pending, outcome));
-        Self { synced, started }
+    /// Answers those commands that need not be on the disk.
+    pub fn answer_unsynced(&mut self) {
+        let needs_no_disk = |(pending, _): &mut (Pending, _)| pending.request.durability != Durability::Synced;
+        self.answers.extract_if(.., needs_no_disk).for_each(|(pending, outcome)| answer(pending, outcome));
     }
 
-    pub fn waits_for_disk(&self) -> bool {
-        !self.synced.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty()
     }
 
-    /// To be called when all of it is on the disk.
+    /// Answers the others, when all of the batch is on the disk.
     pub fn answer(self) {
         metrics::histogram!("tollway_ledger_commit_seconds").record(self.started.elapsed().as_secs_f64());
-        self.synced.into_iter().for_each(|(pending, outcome)| answer(pending, outcome));
+        self.answers.into_iter().for_each(|(pending, outcome)| answer(pending, outcome));
     }
 }
 
@@ -64,7 +61,7 @@ pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<P
         pending.into_iter().partition(|pending| started < pending.deadline);
     let mut answers: Vec<_> = late.into_iter().map(|pending| (pending, Err(LedgerError::TooLate))).collect();
     if waiting.is_empty() {
-        return Ran::new(answers, started);
+        return Ran { answers, started };
     }
     metrics::histogram!("tollway_ledger_batch_size").record(waiting.len() as f64);
     let requests: Vec<&Request> = waiting.iter().map(|pending| &pending.request).collect();
@@ -90,7 +87,7 @@ pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<P
             answers.extend(waiting.into_iter().map(|pending| (pending, unavailable())));
         }
     }
-    Ran::new(answers, started)
+    Ran { answers, started }
 }
 
 #[expect(clippy::disallowed_methods, reason = "deadlines and latencies are durations of this process")]

@@ -140,12 +140,13 @@ fn run_commands(
     let (began, written) = (Instant::now(), connection.total_changes());
     let of_process = |pending: &&Pending| pending.request.durability == Durability::OfProcess;
     let sharing = commands.len() - commands.iter().filter(of_process).count();
-    let ran = run_batch(&connection, shared, commands);
+    let mut ran = run_batch(&connection, shared, commands);
     if connection.total_changes() != written {
         disk.note_commit();
     }
     drop(connection);
-    let waits = ran.waits_for_disk();
+    ran.answer_unsynced();
+    let waits = !ran.is_empty();
     if waits {
         disk.sync();
     }
