@@ -102,7 +102,7 @@ impl App {
     pub fn new(database: Database, ledger: Ledger, settings: Settings, vault: Vault) -> Self {
         let keys = Arc::new(KeyCache::new(database.is_postgres()));
         let sessions = Arc::new(SessionCache::new(database.is_postgres()));
-        let account_names = Arc::new(AccountNames::default());
+        let account_names = Arc::new(AccountNames::new(ledger.settings().remembered_accounts));
         let jobs_added = Arc::new(watch::Sender::new(()));
         let (forget_keys, forget_names, forget_sessions) = (keys.clone(), account_names.clone(), sessions.clone());
         let tell_runner = jobs_added.clone();

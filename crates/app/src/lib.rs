@@ -7,7 +7,6 @@ pub mod accounts;
 pub mod audit;
 pub mod benchmark;
 pub mod billing;
-mod bounded_map;
 pub mod caller;
 pub mod catalog;
 pub mod context;

@@ -5,6 +5,7 @@
 //! commands, judges them by `domain::ledger` and writes a batch in one transaction. No rule of the product lives here.
 
 pub mod benchmark;
+pub mod bounded_map;
 pub mod clock;
 pub mod database;
 pub mod entropy;

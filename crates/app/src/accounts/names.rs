@@ -5,24 +5,28 @@ use std::sync::Arc;
 
 use domain::ids::AccountId;
 use parking_lot::RwLock;
-
-/// When so many are known, all are let go and looked up again.
-const CAPACITY: usize = 524_288;
+use storage::bounded_map::BoundedMap;
 
 /// External id to account. Only what exists is remembered; an external id once set stays, so nothing here grows stale
 /// but by [`AccountNames::forget`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AccountNames(RwLock<Known>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
-    ids: HashMap<Arc<str>, AccountId>,
+    ids: BoundedMap<Arc<str>, AccountId>,
+    /// The same the other way round.
     names: HashMap<AccountId, Arc<str>>,
     /// Raised whenever something is forgotten, so that what was read before is not put back after.
     forgotten: u64,
 }
 
 impl AccountNames {
+    /// Remembers so many at most.
+    pub fn new(capacity: usize) -> Self {
+        Self(RwLock::new(Known { ids: BoundedMap::new(capacity), names: HashMap::new(), forgotten: 0 }))
+    }
+
     pub fn get(&self, external_id: &str) -> Option<AccountId> {
         self.0.read().ids.get(external_id).copied()
     }
@@ -37,12 +41,10 @@ impl AccountNames {
         if known.forgotten != ticket {
             return;
         }
-        if known.ids.len() >= CAPACITY {
-            known.ids.clear();
-            known.names.clear();
-        }
         let name: Arc<str> = Arc::from(external_id);
-        known.ids.insert(name.clone(), account);
+        if let Some((_, gone)) = known.ids.insert(name.clone(), account) {
+            known.names.remove(&gone);
+        }
         known.names.insert(account, name);
     }
 
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn what_was_read_before_a_change_is_not_remembered_after_it() {
-        let names = AccountNames::default();
+        let names = AccountNames::new(10);
         let account = AccountId::from_bits(1);
         let ticket = names.ticket();
         names.put(ticket, "user-1", account);
@@ -70,5 +72,16 @@ mod tests {
         assert_eq!(names.get("user-1"), None);
         names.put(ticket, "user-1", account);
         assert_eq!(names.get("user-1"), None);
+    }
+
+    #[test]
+    fn what_had_to_go_is_known_neither_way() {
+        let names = AccountNames::new(10);
+        for number in 0..100_u32 {
+            names.put(names.ticket(), &format!("user-{number}"), AccountId::from_bits(number.into()));
+        }
+        let known = names.0.read();
+        assert_eq!((known.ids.len(), known.names.len()), (10, 10));
+        assert!(known.names.iter().all(|(account, name)| known.ids.get(name) == Some(account)));
     }
 }

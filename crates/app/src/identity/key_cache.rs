@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use domain::ids::KeyId;
 use domain::time::{MICROS_PER_MINUTE, Timestamp};
 use parking_lot::{Mutex, RwLock};
+use storage::bounded_map::BoundedMap;
 use storage::records::api_keys::{ApiKey, KeyOwner};
 use subtle::ConstantTimeEq;
 
-use crate::bounded_map::BoundedMap;
 use crate::{AppError, Caller};
 
 const CAPACITY: usize = 65_536;
@@ -77,14 +77,7 @@ impl KeyCache {
     }
 
     fn find(&self, hash: &[u8; 32]) -> Option<Arc<KnownKey>> {
-        let place = place(hash);
-        let (key, is_young) = {
-            let known = self.known.read();
-            (known.keys.peek(&place)?.clone(), known.keys.is_young(&place))
-        };
-        if !is_young {
-            self.known.write().keys.get_mut(&place);
-        }
+        let key = self.known.read().keys.get(&place(hash))?.clone();
         bool::from(key.hash.ct_eq(hash)).then_some(key)
     }
 

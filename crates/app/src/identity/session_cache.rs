@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use domain::ids::SessionId;
 use domain::time::{MICROS_PER_MINUTE, Timestamp};
 use parking_lot::Mutex;
+use storage::bounded_map::BoundedMap;
 
 use crate::Caller;
-use crate::bounded_map::BoundedMap;
 
 const CAPACITY: usize = 65_536;
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -88,12 +88,12 @@ impl SessionCache {
     /// The caller of a session that is known, fresh and open. `None`: the database must be asked.
     pub(super) fn get(&self, named: Named, now: Timestamp) -> Option<Caller> {
         let session = {
-            let mut known = self.known.lock();
+            let known = self.known.lock();
             let id = match named {
                 Named::Id(id) => id,
-                Named::Cookie(hash) => *known.cookies.get_mut(&hash)?,
+                Named::Cookie(hash) => *known.cookies.get(&hash)?,
             };
-            known.sessions.get_mut(&id)?.clone()
+            known.sessions.get(&id)?.clone()
         };
         if (self.shared && session.read_at.elapsed() >= FRESH_FOR) || session.expires_at <= now {
             return None;

@@ -118,9 +118,10 @@ impl Asked<'_> {
 fn amounts(catalog: &Catalog, work: &Work, priced: Option<&Priced<'_>>) -> Result<Vec<Amount>, AppError> {
     let mut amounts = Vec::with_capacity(work.usage.len() + 3);
     for (meter, quantity) in &work.usage {
-        if !catalog.meters.contains_key(meter) {
+        // The catalog's own copy of the name: what is remembered of many accounts shares it.
+        let Some((meter, _)) = catalog.meters.get_key_value(meter) else {
             return Err(domain::ledger::Refusal::MeterUnknown(meter.clone()).into());
-        }
+        };
         amounts.push(Amount { meter: meter.clone(), amount: in_units(meter, *quantity)? });
     }
     let is_call = work.model.is_some() || work.audio_bytes.is_some() || work.characters.is_some();

@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use domain::catalog::RateLimit;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 use parking_lot::Mutex;
+use storage::bounded_map::BoundedMap;
 
 use super::Counted;
-use crate::bounded_map::BoundedMap;
 
 /// Callers that are counted at once. Who has not asked longest is forgotten first, and begins anew.
 const CAPACITY: usize = 65_536;

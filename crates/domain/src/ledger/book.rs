@@ -1,6 +1,6 @@
 //! One account as a batch sees it: its terms, and the balances, reservations and credits its commands need.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{AccountId, CreditId, ReservationId};
@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 use crate::windows::{Window, WindowKind};
 
 use super::balance::{Balance, Place, Posting};
+use super::balances::Balances;
 use super::command::{Action, Command};
 use super::credit::{Credit, Draw, available};
 use super::outcome::LimitState;
@@ -21,7 +22,7 @@ use super::{CLOSE_AFTER_MICROS, Scopes};
 pub struct Book {
     pub account: AccountId,
     pub terms: Arc<Terms>,
-    balances: HashMap<Place, Balance>,
+    balances: Balances,
     reservations: BTreeMap<ReservationId, Reservation>,
     credits: Vec<Credit>,
     changed_balances: BTreeSet<Place>,
@@ -52,7 +53,7 @@ impl Book {
         Self {
             account,
             terms,
-            balances: HashMap::new(),
+            balances: Balances::default(),
             reservations: BTreeMap::new(),
             credits: Vec::new(),
             changed_balances: BTreeSet::new(),
@@ -98,7 +99,7 @@ impl Book {
     }
 
     pub fn has_balance(&self, place: &Place) -> bool {
-        self.balances.contains_key(place)
+        self.balances.contains(place)
     }
 
     pub fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
@@ -171,7 +172,7 @@ impl Book {
 
     /// Moves a balance. Sums were checked when the posting was made.
     pub(super) fn post(&mut self, posting: &Posting) {
-        let balance = self.balances.entry(posting.place.clone()).or_default();
+        let balance = self.balances.entry(&posting.place);
         let add = |sum: i64, change: i64| sum.checked_add(change).expect("sums are checked when a posting is made");
         balance.used = add(balance.used, posting.used);
         balance.reserved = add(balance.reserved, posting.reserved);
@@ -181,7 +182,7 @@ impl Book {
     }
 
     pub(super) fn amend(&mut self, place: &Place, change: impl FnOnce(&mut Balance)) {
-        change(self.balances.entry(place.clone()).or_default());
+        change(self.balances.entry(place));
         self.changed_balances.insert(place.clone());
     }
 

@@ -9,6 +9,7 @@
 
 pub mod apply;
 pub mod balance;
+pub mod balances;
 pub mod book;
 pub mod command;
 pub mod credit;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use apply::apply;
 pub use balance::{Balance, Place, Posting, Scopes};
+pub use balances::Balances;
 pub use book::Book;
 pub use command::{Action, Amount, Command, Original};
 pub use credit::{Credit, Draw};

@@ -4,18 +4,18 @@
 //! write too: while they do, it answers checks only, and only for a moment; a batch judges by it where the account's row
 //! still has the version it is remembered as of.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::ids::AccountId;
-use domain::ledger::{Action, Balance, Book, Command, Credit, Denial, DenialReason, Place, Terms};
+use domain::ledger::{Action, Balances, Book, Command, Credit, Denial, DenialReason, Place, Terms};
 use domain::time::Timestamp;
 use parking_lot::Mutex;
 
 use super::postponed::Postponed;
 use super::solitude::{FRESH_MICROS, Solitude};
+use crate::bounded_map::BoundedMap;
 
 const SHARDS: usize = 64;
 /// Balances remembered for one account; past it they are dropped and read again as needed.
@@ -27,25 +27,21 @@ pub(crate) struct Memory {
     hasher: RandomState,
     /// How often something of a shard was forgotten: who began before it must not put back what it knew.
     forgotten: Vec<AtomicU64>,
-    accounts_a_shard: usize,
     /// Whether other processes may write to the same database.
     shared: bool,
     /// Whether they do. Not looked after on SQLite.
     pub solitude: Solitude,
 }
 
-/// Two generations: when the young one is full it becomes the old one, and what was not asked for since is forgotten.
-#[derive(Default)]
 struct Shard {
-    young: HashMap<AccountId, Remembered>,
-    old: HashMap<AccountId, Remembered>,
+    accounts: BoundedMap<AccountId, Remembered>,
     /// Raised by everything that was committed; a reader that began before it must not add what it read.
     version: u64,
 }
 
 struct Remembered {
     terms: Arc<Terms>,
-    balances: HashMap<Place, Balance>,
+    balances: Balances,
     credits: Vec<Credit>,
     /// The earliest expiry of an open reservation, or earlier.
     next_expiry: Option<Timestamp>,
@@ -113,11 +109,11 @@ pub(crate) struct Moment(Vec<u64>);
 
 impl Memory {
     pub fn new(accounts: usize, shared: bool) -> Self {
+        let shard = || Mutex::new(Shard { accounts: BoundedMap::new(accounts / SHARDS), version: 0 });
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: RandomState::new(),
             forgotten: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
-            accounts_a_shard: (accounts / SHARDS / 2).max(1),
             shared,
             solitude: Solitude::default(),
         }
@@ -134,14 +130,14 @@ impl Memory {
     /// The terms, when they are remembered and still hold.
     pub fn terms(&self, account: AccountId, now: Timestamp) -> Option<Arc<Terms>> {
         let mut shard = self.shard(account).lock();
-        let remembered = shard.find(account, self.accounts_a_shard)?;
+        let remembered = shard.find(account)?;
         (self.is_fresh(remembered.read_at, now) && remembered.terms.hold_at(now)).then(|| remembered.terms.clone())
     }
 
     /// The terms however old: good for guessing what to load, not for judging.
     pub fn last_terms(&self, account: AccountId) -> Option<Arc<Terms>> {
         let mut shard = self.shard(account).lock();
-        shard.find(account, self.accounts_a_shard).map(|remembered| remembered.terms.clone())
+        shard.find(account).map(|remembered| remembered.terms.clone())
     }
 
     fn is_fresh(&self, read_at: Timestamp, now: Timestamp) -> bool {
@@ -152,7 +148,7 @@ impl Memory {
     /// the terms are over.
     pub fn book(&self, account: AccountId, now: Timestamp) -> Option<(Book, Option<Timestamp>)> {
         let mut shard = self.shard(account).lock();
-        let remembered = shard.find(account, self.accounts_a_shard)?;
+        let remembered = shard.find(account)?;
         if !self.is_fresh(remembered.read_at, now) || !remembered.terms.hold_at(now) {
             return None;
         }
@@ -163,14 +159,14 @@ impl Memory {
 
     /// Fills a book with the places that are remembered.
     pub fn fill(&self, book: &mut Book, places: &[Place]) {
-        self.shard(book.account).lock().fill(book, places, self.accounts_a_shard);
+        self.shard(book.account).lock().fill(book, places);
     }
 
     /// A book with what is remembered of the places, however old. `None`: something is missing, its time is over, or it
     /// was not on the disk yet.
     pub fn remembrance(&self, account: AccountId, places: &[Place], now: Timestamp) -> Option<Remembrance> {
         let mut shard = self.shard(account).lock();
-        let remembered = shard.find(account, self.accounts_a_shard)?;
+        let remembered = shard.find(account)?;
         let is_over = !remembered.terms.hold_at(now) || remembered.next_expiry.is_some_and(|expiry| expiry <= now);
         if is_over || remembered.version == NOT_ON_DISK {
             return None;
@@ -193,9 +189,9 @@ impl Memory {
     /// Fills a book with the places that are remembered as of this version of the account's row.
     pub fn fill_as_of(&self, version: i64, book: &mut Book, places: &[Place]) {
         let mut shard = self.shard(book.account).lock();
-        let remembered = shard.find(book.account, self.accounts_a_shard);
+        let remembered = shard.find(book.account);
         if remembered.is_some_and(|remembered| remembered.version == version) {
-            shard.fill(book, places, self.accounts_a_shard);
+            shard.fill(book, places);
         }
     }
 
@@ -217,8 +213,8 @@ impl Memory {
             shard.forget(book.account);
             return;
         }
-        shard.put(book, as_of, self.accounts_a_shard);
-        if accepted && let Some(remembered) = shard.young.get_mut(&book.account) {
+        shard.put(book, as_of);
+        if accepted && let Some(remembered) = shard.accounts.get_mut(&book.account) {
             remembered.denials.clear();
         }
     }
@@ -240,7 +236,7 @@ impl Memory {
     pub fn publish_read(&self, (ticket, began): (ReadTicket, &Moment), book: &Book, as_of: AsOf) {
         let mut shard = self.shard(ticket.account).lock();
         if shard.version == ticket.version && !self.is_past(began, ticket.account) {
-            shard.put(book, as_of, self.accounts_a_shard);
+            shard.put(book, as_of);
         }
     }
 
@@ -257,8 +253,7 @@ impl Memory {
             let mut shard = shard.lock();
             forgotten.fetch_add(1, Ordering::AcqRel);
             shard.version += 1;
-            shard.young.clear();
-            shard.old.clear();
+            shard.accounts.clear();
         }
     }
 
@@ -269,7 +264,7 @@ impl Memory {
         if self.is_past(began, account) {
             return;
         }
-        let Some(remembered) = shard.find(account, self.accounts_a_shard) else { return };
+        let Some(remembered) = shard.find(account) else { return };
         let ends = [limit.resets_at, remembered.next_expiry, remembered.terms.valid_until];
         let until = ends.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
         if remembered.denials.len() >= DENIALS_AN_ACCOUNT {
@@ -281,7 +276,7 @@ impl Memory {
     /// A denial that still holds for this command: the same limit, at least the same amount.
     pub fn denial(&self, command: &Command, now: Timestamp) -> Option<Arc<Denial>> {
         let mut shard = self.shard(command.event.account).lock();
-        let remembered = shard.find(command.event.account, self.accounts_a_shard)?;
+        let remembered = shard.find(command.event.account)?;
         remembered
             .denials
             .iter()
@@ -290,7 +285,7 @@ impl Memory {
     }
 
     pub fn accounts(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock()).map(|shard| shard.young.len() + shard.old.len()).sum()
+        self.shards.iter().map(|shard| shard.lock().accounts.len()).sum()
     }
 }
 
@@ -308,22 +303,16 @@ impl RememberedDenial {
 }
 
 impl Shard {
-    fn find(&mut self, account: AccountId, capacity: usize) -> Option<&mut Remembered> {
-        if !self.young.contains_key(&account) {
-            let remembered = self.old.remove(&account)?;
-            self.make_room(capacity);
-            self.young.insert(account, remembered);
-        }
-        self.young.get_mut(&account)
+    fn find(&mut self, account: AccountId) -> Option<&mut Remembered> {
+        self.accounts.get_mut(&account)
     }
 
     fn forget(&mut self, account: AccountId) {
-        self.young.remove(&account);
-        self.old.remove(&account);
+        self.accounts.remove(&account);
     }
 
-    fn fill(&mut self, book: &mut Book, places: &[Place], capacity: usize) {
-        let Some(remembered) = self.find(book.account, capacity) else { return };
+    fn fill(&mut self, book: &mut Book, places: &[Place]) {
+        let Some(remembered) = self.find(book.account) else { return };
         for place in places {
             if !book.has_balance(place)
                 && let Some(balance) = remembered.balances.get(place)
@@ -333,21 +322,14 @@ impl Shard {
         }
     }
 
-    fn make_room(&mut self, capacity: usize) {
-        if self.young.len() >= capacity {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-
-    fn put(&mut self, book: &Book, as_of: AsOf, capacity: usize) {
+    fn put(&mut self, book: &Book, as_of: AsOf) {
         let AsOf { next_expiry, at, version, since_version, last_at, postponed } = as_of;
-        if self.find(book.account, capacity).is_none() {
-            self.make_room(capacity);
-            self.young.insert(
+        if self.find(book.account).is_none() {
+            self.accounts.insert(
                 book.account,
                 Remembered {
                     terms: book.terms.clone(),
-                    balances: HashMap::new(),
+                    balances: Balances::default(),
                     credits: Vec::new(),
                     next_expiry,
                     denials: Vec::new(),
@@ -359,7 +341,7 @@ impl Shard {
                 },
             );
         }
-        let Some(remembered) = self.young.get_mut(&book.account) else { return };
+        let Some(remembered) = self.accounts.get_mut(&book.account) else { return };
         // Another process has written since, or what was written was not on the disk: what this book does not hold may be
         // otherwise.
         let is_outdated = remembered.version != since_version;
@@ -382,7 +364,7 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use domain::ledger::Standing;
+    use domain::ledger::{Balance, Standing};
 
     use super::*;
 

@@ -323,6 +323,10 @@ impl Ledger {
         }
     }
 
+    pub fn settings(&self) -> LedgerSettings {
+        self.shared.settings
+    }
+
     pub fn remembered_accounts(&self) -> usize {
         self.shared.memory.accounts()
     }

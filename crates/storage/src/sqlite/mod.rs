@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use domain::ids::AccountId;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
@@ -79,6 +80,8 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StorageError> {
 
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise a statement on a table with a partial index is compiled again whenever other values are bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))
 }
 
@@ -156,24 +159,29 @@ impl Sqlite {
         let busy = |_| E::from(StorageError::Busy);
         let permit = self.free_readers.clone().acquire_owned().await.map_err(busy)?;
         let readers = self.readers.clone();
-        let run = move || {
+        let work = move || {
             let connection = readers.lock().pop().expect("a permit stands for a free reader");
             let outcome = (|| {
-                connection.execute_batch("BEGIN").map_err(StorageError::from)?;
+                run(&connection, "BEGIN").map_err(StorageError::from)?;
                 closure(&mut Tx::new(Engine::Sqlite(&connection)))
             })();
             // Nothing was written; ending the transaction only lets the log be reused.
-            let ended = connection.execute_batch("ROLLBACK");
+            let ended = run(&connection, "ROLLBACK");
             readers.lock().push(connection);
             drop(permit);
             ended.map_err(StorageError::from)?;
             outcome
         };
-        match tokio::task::spawn_blocking(run).await {
+        match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome,
             Err(failed) => Err(StorageError::unexpected(failed).into()),
         }
     }
+}
+
+/// Runs a statement without parameters and results, compiled once for each connection.
+fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 /// Runs `work` in one writing transaction that is on the disk when it returns.
@@ -181,9 +189,9 @@ pub(crate) fn in_transaction<T, E: From<StorageError>>(
     connection: &Connection,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    connection.execute_batch("PRAGMA synchronous = FULL").map_err(StorageError::from)?;
+    run(connection, "PRAGMA synchronous = FULL").map_err(StorageError::from)?;
     let outcome = in_unsynced_transaction(connection, work);
-    if let Err(error) = connection.execute_batch("PRAGMA synchronous = NORMAL") {
+    if let Err(error) = run(connection, "PRAGMA synchronous = NORMAL") {
         tracing::warn!(%error, "every commit waits for the disk twice from now on");
     }
     outcome
@@ -195,7 +203,7 @@ pub(crate) fn in_unsynced_transaction<T, E: From<StorageError>>(
     connection: &Connection,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(StorageError::from)?;
+    run(connection, "BEGIN IMMEDIATE").map_err(StorageError::from)?;
     let outcome = work();
     if outcome.is_err() {
         roll_back(connection);
@@ -205,7 +213,7 @@ pub(crate) fn in_unsynced_transaction<T, E: From<StorageError>>(
         // A full disk rolls back the whole transaction by itself; a COMMIT now would commit nothing and say nothing.
         return Err(StorageError::Unavailable("the transaction was rolled back; is the disk full?".into()).into());
     }
-    match connection.execute_batch("COMMIT") {
+    match run(connection, "COMMIT") {
         Ok(()) => outcome,
         Err(error) => {
             const FAILED_SYNCS: [i32; 2] = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
@@ -222,8 +230,30 @@ pub(crate) fn in_unsynced_transaction<T, E: From<StorageError>>(
 
 fn roll_back(connection: &Connection) {
     if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("ROLLBACK")
+        && let Err(error) = run(connection, "ROLLBACK")
     {
         tracing::error!(%error, "a transaction could not be rolled back");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_on_a_table_with_a_partial_index_is_compiled_once_whatever_is_bound() -> Result<(), rusqlite::Error> {
+        let connection = Connection::open_in_memory()?;
+        prepare(&connection)?;
+        connection.execute_batch(
+            "CREATE TABLE holds (account TEXT, state TEXT); CREATE INDEX open ON holds (account) WHERE state = 'open'",
+        )?;
+        let mut statement = connection.prepare("SELECT account FROM holds WHERE account = ?1 AND state = ?2")?;
+        for state in ["open", "settled", "open"] {
+            assert!(!statement.exists(["acct_1", state])?);
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ mod server;
 mod sign_in;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use connection::Target;
@@ -193,9 +194,11 @@ fn denied_body(_: u64, _: u64) -> String {
 }
 
 impl Bench<'_> {
+    /// Goes on from one stretch to the next: none meets only accounts that a stretch has just touched.
     fn consume_body(&self, accounts: u64) -> impl Fn(u64, u64) -> String + Sync + use<> {
-        move |_, number| {
-            let account = scattered(number, accounts);
+        let next = AtomicU64::new(0);
+        move |_, _| {
+            let account = scattered(next.fetch_add(1, Ordering::Relaxed), accounts);
             format!("{{\"external_id\":\"bench-{account}\",\"meter\":\"requests\",\"quantity\":1}}")
         }
     }
