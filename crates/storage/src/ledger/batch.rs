@@ -14,6 +14,7 @@ use domain::time::{MICROS_PER_DAY, Timestamp};
 
 use super::held::{HeldChanges, Hold};
 use super::postponed::Postponed;
+use super::redo::{DayKey, DaySum};
 use super::{Answer, CallerKey, Durability, LedgerError, Request};
 use crate::StorageError;
 
@@ -47,8 +48,7 @@ pub(crate) struct KnownKey {
 pub(crate) struct Writes {
     pub events: Vec<EventRow>,
     pub keys: Vec<KeyRow>,
-    /// By account, day (days since 1970), meter and model: amount and count of events.
-    pub daily: BTreeMap<(AccountId, i64, Name, Name), (i64, i64)>,
+    pub daily: BTreeMap<DayKey, DaySum>,
     pub jobs: Vec<JobRow>,
     /// Originals and the events that reversed them.
     pub reversed: Vec<(EventId, EventId)>,
@@ -216,7 +216,7 @@ impl Batch {
                 event.postings.iter().filter(|other| other.place.meter == *meter && other.place.scope_id.is_none());
             let used = same.map(|other| other.used).max_by_key(|used| used.unsigned_abs()).unwrap_or(0);
             if used != 0 {
-                let key = (event.id.account, day, meter.clone(), request.model.clone());
+                let key = (event.id.account, (day, meter.clone(), request.model.clone()));
                 let entry = self.writes.daily.entry(key).or_default();
                 entry.0 = entry.0.saturating_add(used);
                 entry.1 += 1;
@@ -233,8 +233,8 @@ impl Batch {
             changes.written_accounts.push(account);
             let left = balances.into_iter().filter(|(place, _)| !changed.contains(&(account, place)));
             unchanged.extend(left.map(|(place, balance)| (account, place, balance)));
-            for ((day, meter, model), (amount, events)) in days {
-                let sum = self.writes.daily.entry((account, day, meter, model)).or_default();
+            for (day, (amount, events)) in days {
+                let sum = self.writes.daily.entry((account, day)).or_default();
                 *sum = (sum.0.saturating_add(amount), sum.1.saturating_add(events));
             }
         }

@@ -3,6 +3,7 @@
 //! Start at [`Ledger::submit`]. A batch is loaded and written by `sqlite` or `postgres`, judged by `batch`; `memory` is
 //! what the process remembers between batches, `plan_book` the plans that judge.
 
+mod account_rows;
 mod batch;
 pub(crate) mod held;
 pub(crate) mod memory;

@@ -146,9 +146,9 @@ impl Remembered {
                 Arc::make_mut(&mut row.postponed).set_balance(place, balance);
             }
         }
-        for ((account, day, meter, model), sum) in std::mem::take(&mut batch.writes.daily) {
+        for ((account, day), sum) in std::mem::take(&mut batch.writes.daily) {
             if let Some(row) = rows.get_mut(&account) {
-                Arc::make_mut(&mut row.postponed).add_to_day((day, meter, model), sum);
+                Arc::make_mut(&mut row.postponed).add_to_day(day, sum);
             }
         }
         if rows.values().any(|row| row.postponed.is_too_long()) {

@@ -183,9 +183,9 @@ fn days(writes: &Writes) -> Write<'_> {
         ADD_TO_DAYS,
         vec![
             column(&rows, |(key, _)| key.0.to_string()),
-            column(&rows, |(key, _)| key.1),
-            column(&rows, |(key, _)| key.2.to_string()),
-            column(&rows, |(key, _)| key.3.to_string()),
+            column(&rows, |((_, (day, ..)), _)| *day),
+            column(&rows, |((_, (_, meter, _)), _)| meter.to_string()),
+            column(&rows, |((_, (.., model)), _)| model.to_string()),
             column(&rows, |(_, sums)| sums.0),
             column(&rows, |(_, sums)| sums.1),
         ],

@@ -6,10 +6,9 @@
 //! (`postgres_loading.rs`), or when somebody asks for the tables (`postgres_write_back.rs`).
 
 use domain::ledger::{Balance, Place};
-use domain::name::Name;
 use domain::time::{MICROS_PER_MINUTE, Timestamp};
 
-use super::redo::{DaySum, Reader, Writer};
+use super::redo::{Day, DaySum, Reader, Writer};
 use crate::StorageError;
 use crate::value::Row;
 
@@ -19,9 +18,6 @@ const FORMAT: u8 = 1;
 const MOST: usize = 24;
 /// How long they stay there while the account goes on being used.
 const LONGEST_MICROS: i64 = 5 * MICROS_PER_MINUTE;
-
-/// Day (days since 1970), meter and model.
-type Day = (i64, Name, Name);
 
 /// In no order: there are few.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -120,6 +116,7 @@ fn read(bytes: &mut Reader<'_>) -> Option<Postponed> {
 #[cfg(test)]
 mod tests {
     use domain::catalog::LimitScope;
+    use domain::name::Name;
     use domain::windows::WindowKind;
 
     use super::*;

@@ -4,9 +4,6 @@
 //! Reading the log from its first row to its last gives exactly what the tables lack ([`Waiting::replay`]); the writer, a
 //! restart and the verification of a live file all read it so. Nothing here writes.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
 use domain::catalog::LimitScope;
 use domain::ids::AccountId;
 use domain::ledger::{Balance, Place};
@@ -14,6 +11,7 @@ use domain::name::Name;
 use domain::time::Timestamp;
 use domain::windows::WindowKind;
 
+use super::account_rows::AccountRows;
 use crate::{StorageError, Tx};
 
 const ROW: &str = "SELECT content FROM ledger_redo WHERE id = $1";
@@ -28,26 +26,11 @@ pub(crate) const STATEMENTS: &[&str] = &[ROW, ROWS_AFTER, LAST];
 const FORMAT: u8 = 1;
 
 pub(crate) type BalanceKey = (AccountId, Place);
-/// Account, day (days since 1970), meter and model.
-pub(crate) type DayKey = (AccountId, i64, Name, Name);
+pub(crate) type DayKey = (AccountId, Day);
+/// Day (days since 1970), meter and model.
+pub(crate) type Day = (i64, Name, Name);
 /// Amount and count of events.
 pub(crate) type DaySum = (i64, i64);
-
-/// Not above any key of the account.
-pub(crate) fn lowest_balance(account: AccountId) -> BalanceKey {
-    let place = Place {
-        scope: LimitScope::Account,
-        scope_id: None,
-        meter: Name::new(""),
-        window: WindowKind::Period,
-        start: Timestamp::from_micros(i64::MIN),
-    };
-    (account, place)
-}
-
-pub(crate) fn lowest_day(account: AccountId) -> DayKey {
-    (account, i64::MIN, Name::new(""), Name::new(""))
-}
 
 /// Keys from one to another, both included.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -88,36 +71,34 @@ impl Record {
 /// What the log says and the tables lack, as its last row leaves it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Waiting {
-    pub balances: BTreeMap<BalanceKey, Balance>,
-    pub days: BTreeMap<DayKey, DaySum>,
+    pub balances: AccountRows<Place, Balance>,
+    pub days: AccountRows<Day, DaySum>,
 }
 
 impl Waiting {
     /// What was written leaves first: what the row itself changed came after it.
     pub fn replay(&mut self, record: Record) {
-        remove_span(&mut self.balances, record.written_balances);
-        remove_span(&mut self.days, record.written_days);
-        self.balances.extend(record.balances);
+        if let Some(Span { first, last }) = &record.written_balances {
+            self.balances.remove(first, last);
+        }
+        if let Some(Span { first, last }) = &record.written_days {
+            self.days.remove(first, last);
+        }
+        for (key, balance) in record.balances {
+            *self.balances.entry(key) = balance;
+        }
         for (key, (amount, events)) in record.days {
-            let sum = self.days.entry(key).or_default();
+            let sum = self.days.entry(key);
             *sum = (sum.0.saturating_add(amount), sum.1.saturating_add(events));
         }
     }
 
     pub fn has(&self, account: AccountId) -> bool {
-        let balance = self.balances.range(lowest_balance(account)..).next();
-        let day = self.days.range(lowest_day(account)..).next();
-        balance.is_some_and(|((of, _), _)| *of == account) || day.is_some_and(|((of, ..), _)| *of == account)
+        self.balances.has(account) || self.days.has(account)
     }
 
     pub fn is_empty(&self) -> bool {
         self.balances.is_empty() && self.days.is_empty()
-    }
-}
-
-fn remove_span<K: Ord, V>(map: &mut BTreeMap<K, V>, span: Option<Span<K>>) {
-    if let Some(Span { first, last }) = span {
-        map.extract_if((Bound::Included(first), Bound::Included(last)), |_, _| true).for_each(drop);
     }
 }
 
@@ -254,7 +235,7 @@ impl Writer {
         self.integer(balance.observed_at.micros());
     }
 
-    fn day_key(&mut self, (account, day, meter, model): &DayKey) {
+    fn day_key(&mut self, (account, (day, meter, model)): &DayKey) {
         self.account(*account);
         self.day(*day, meter, model);
     }
@@ -338,9 +319,7 @@ impl<'b> Reader<'b> {
     }
 
     fn day_key(&mut self) -> Option<DayKey> {
-        let account = self.account()?;
-        let (day, meter, model) = self.day()?;
-        Some((account, day, meter, model))
+        Some((self.account()?, self.day()?))
     }
 
     pub fn day(&mut self) -> Option<(i64, Name, Name)> {
@@ -376,7 +355,7 @@ mod tests {
     }
 
     fn day_key(number: u128, day: i64) -> DayKey {
-        (account(number), day, Name::new("requests"), Name::new(""))
+        (account(number), (day, Name::new("requests"), Name::new("")))
     }
 
     fn balance(used: i64) -> Balance {
@@ -432,9 +411,9 @@ mod tests {
             written_days: Some(Span { first: day_key(3, 1), last: day_key(3, 1) }),
             ..came(3, 20)
         });
-        let used: Vec<(u128, i64)> = waiting.balances.iter().map(|((id, _), kept)| (id.bits(), kept.used)).collect();
+        let used: Vec<(u128, i64)> = waiting.balances.after(None).map(|(id, _, kept)| (id.bits(), kept.used)).collect();
         assert_eq!(used, [(1, 10), (3, 20), (4, 10)]);
-        let added: Vec<(u128, DaySum)> = waiting.days.iter().map(|(key, sum)| (key.0.bits(), *sum)).collect();
+        let added: Vec<(u128, DaySum)> = waiting.days.after(None).map(|(id, _, sum)| (id.bits(), *sum)).collect();
         assert_eq!(added, [(1, (10, 1)), (2, (10, 1)), (3, (20, 1)), (4, (10, 1))]);
     }
 }

@@ -7,14 +7,14 @@
 //!
 //! The writer alone changes it; readers ask whether an account has something waiting. `write_back` does the writing.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::collections::VecDeque;
 
 use domain::ids::AccountId;
 use domain::ledger::{Balance, Place};
 use parking_lot::Mutex;
 
-use super::redo::{BalanceKey, DayKey, DaySum, Follower, Record, Waiting, lowest_balance, lowest_day};
+use super::account_rows::AccountRows;
+use super::redo::{BalanceKey, DayKey, DaySum, Follower, Record, Waiting};
 
 /// Bytes of the log from which on rows are written back, however few wait: the same few places written again and again.
 const LOG_BYTES: usize = 96 << 20;
@@ -98,10 +98,7 @@ impl Unwritten {
     /// How a balance stands that waits here; otherwise the table says it.
     pub fn balance(&self, account: AccountId, place: &Place) -> Option<Balance> {
         let state = self.state.lock();
-        if state.waiting.balances.is_empty() {
-            return None;
-        }
-        state.waiting.balances.get(&(account, place.clone())).copied()
+        state.waiting.balances.get(account, place).copied()
     }
 
     /// Whether the tables lack something of an account. What was acknowledged before and does not wait is in them.
@@ -142,16 +139,13 @@ impl Unwritten {
     pub fn plan(&self, part: Part, adds: bool) -> Plan {
         let state = self.state.lock();
         let Waiting { balances, days } = &state.waiting;
-        let (from_balance, from_day, rows) = match part {
-            Part::Nothing => (Bound::Unbounded, Bound::Unbounded, 0),
-            Part::Next(rows) => (after(&state.balances.at), after(&state.days.at), rows),
-            Part::Of(account, rows) => {
-                (Bound::Included(lowest_balance(account)), Bound::Included(lowest_day(account)), rows)
-            }
+        let (rows, only) = match part {
+            Part::Nothing => (0, None),
+            Part::Next(rows) => (rows, None),
+            Part::Of(account, rows) => (rows, Some(account)),
         };
-        let only = if let Part::Of(account, _) = part { Some(account) } else { None };
-        let written_balances = next(balances, from_balance, rows, |key| only.is_none_or(|only| key.0 == only));
-        let written_days = next(days, from_day, rows, |key| only.is_none_or(|only| key.0 == only));
+        let written_balances = next(balances, state.balances.at.as_ref(), rows, only);
+        let written_days = next(days, state.days.at.as_ref(), rows, only);
         let clean = state.balances.clean.min(state.days.clean);
         let obsolete = state.log.iter().take(DELETED_AT_ONCE).take_while(|(id, _)| *id <= clean);
         Plan {
@@ -220,26 +214,31 @@ impl<K: Clone> Sweep<K> {
     }
 }
 
-fn after<K: Clone>(at: &Option<K>) -> Bound<K> {
-    at.clone().map_or(Bound::Unbounded, Bound::Excluded)
-}
-
+/// So many rows: those after this one, or those of one account alone.
 fn next<K: Ord + Clone, V: Copy>(
-    waiting: &BTreeMap<K, V>,
-    from: Bound<K>,
+    waiting: &AccountRows<K, V>,
+    after: Option<&(AccountId, K)>,
     rows: usize,
-    belongs: impl Fn(&K) -> bool,
-) -> Vec<(K, V)> {
-    let range = waiting.range((from, Bound::Unbounded));
-    range.take(rows).take_while(|(key, _)| belongs(key)).map(|(key, value)| (key.clone(), *value)).collect()
+    only: Option<AccountId>,
+) -> Vec<((AccountId, K), V)> {
+    let copied = |(account, key, value): (AccountId, &K, &V)| ((account, key.clone()), *value);
+    match only {
+        Some(account) => waiting.of(account, account).take(rows).map(copied).collect(),
+        None => waiting.after(after).take(rows).map(copied).collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::redo::{decode, encode};
+    use std::collections::BTreeMap;
+
     use super::super::write_back::record_of;
     use super::*;
+    use domain::catalog::LimitScope;
     use domain::name::Name;
+    use domain::time::Timestamp;
+    use domain::windows::WindowKind;
 
     /// The tables and the log as a file has them, and what is true.
     #[derive(Default)]
@@ -265,10 +264,17 @@ mod tests {
         let mut record = Record::default();
         for _ in 0..numbers.below(6) {
             let account = AccountId::from_bits(u128::from(numbers.below(9)));
-            let mut key = lowest_balance(account);
-            key.1.meter = Name::new(["requests", "tokens"][numbers.below(2) as usize]);
-            record.balances.push((key, Balance { used: numbers.below(1_000) as i64, ..Balance::default() }));
-            let day = (account, numbers.below(2) as i64, Name::new("requests"), Name::new(""));
+            let place = Place {
+                scope: LimitScope::Account,
+                scope_id: None,
+                meter: Name::new(["requests", "tokens"][numbers.below(2) as usize]),
+                window: WindowKind::Month,
+                start: Timestamp::EPOCH,
+            };
+            record
+                .balances
+                .push(((account, place), Balance { used: numbers.below(1_000) as i64, ..Balance::default() }));
+            let day = (account, (numbers.below(2) as i64, Name::new("requests"), Name::new("")));
             record.days.push((day, (numbers.below(100) as i64 - 50, 1)));
         }
         record
@@ -300,8 +306,8 @@ mod tests {
             let mut waiting = Waiting::default();
             self.log.values().for_each(|content| waiting.replay(decode(content).unwrap()));
             let (mut balances, mut days) = (self.balances.clone(), self.days.clone());
-            balances.extend(waiting.balances.clone());
-            add(&mut days, &waiting.days.iter().map(|(key, sum)| (key.clone(), *sum)).collect::<Vec<_>>());
+            balances.extend(next(&waiting.balances, None, usize::MAX, None));
+            add(&mut days, &next(&waiting.days, None, usize::MAX, None));
             assert_eq!((&balances, &days), (&self.true_balances, &self.true_days));
             waiting
         }

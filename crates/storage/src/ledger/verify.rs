@@ -14,7 +14,7 @@ use domain::time::{MICROS_PER_MINUTE, Timestamp};
 use parking_lot::Mutex;
 
 use super::postponed::Postponed;
-use super::redo::{BalanceKey, Follower, lowest_balance};
+use super::redo::{BalanceKey, Follower};
 use super::rows;
 use crate::value::{Row, Value};
 use crate::{Database, StorageError, Tx};
@@ -288,10 +288,9 @@ fn balances(
         let (key, kept) = decode_balance(&row)?;
         balances.insert(key, kept);
     }
-    let waiting = log.waiting.balances.range(lowest_balance(first)..);
-    for (key, balance) in waiting.take_while(|((account, _), _)| *account <= last) {
+    for (account, place, balance) in log.waiting.balances.of(first, last) {
         let Balance { used, reserved, credited, .. } = *balance;
-        balances.insert(key.clone(), Sums { used, reserved, credited });
+        balances.insert((account, place.clone()), Sums { used, reserved, credited });
     }
     for row in tx.query(POSTPONED, &[first.into(), last.into()])? {
         let account = row.parsed("account_id", AccountId::parse)?;

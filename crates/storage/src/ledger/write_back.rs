@@ -100,7 +100,7 @@ fn write_balances(connection: &Connection, rows: &[(BalanceKey, Balance)]) -> Re
 
 fn write_days(connection: &Connection, rows: &[(DayKey, DaySum)]) -> Result<(), StorageError> {
     let mut statement = connection.prepare_cached(ADD_TO_DAY)?;
-    for ((account, day, meter, model), (amount, events)) in rows {
+    for ((account, (day, meter, model)), (amount, events)) in rows {
         statement.execute(params![account.to_string(), day, meter.as_str(), model.as_str(), amount, events])?;
     }
     Ok(())
