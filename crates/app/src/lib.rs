@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod idempotency;
 pub mod identity;
 pub mod jobs;
+mod keyed_hash;
 pub mod mail;
 pub mod metering;
 pub mod rate_limits;

@@ -76,7 +76,7 @@ impl Asked<'_> {
             request: Request {
                 command,
                 key: work.key.as_ref().map(caller_key),
-                model: work.model.clone().unwrap_or_else(|| Name::new("")),
+                model: work.model.clone().unwrap_or_default(),
                 details: Arc::from(details),
                 epoch: None,
                 durability: Durability::Synced,

@@ -1,7 +1,6 @@
 //! Requests counted in this process, a few numbers a caller.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 
 use domain::catalog::RateLimit;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
@@ -9,6 +8,7 @@ use parking_lot::Mutex;
 use storage::bounded_map::BoundedMap;
 
 use super::Counted;
+use crate::keyed_hash::KeyedHash;
 
 /// Callers that are counted at once. Who has not asked longest is forgotten first, and begins anew.
 const CAPACITY: usize = 65_536;
@@ -30,7 +30,7 @@ pub(super) fn spell_of(limit: RateLimit) -> i64 {
 pub(super) struct InMemory {
     /// By a hash of scope and identity that nobody outside can foresee.
     counts: Mutex<BoundedMap<u128, Spells>>,
-    hashers: (RandomState, RandomState),
+    hash: KeyedHash,
 }
 
 /// The requests of the last window, oldest first: a spell is a few that came close together, reckoned by its last one.
@@ -47,7 +47,7 @@ pub(super) struct Spell {
 
 impl Default for InMemory {
     fn default() -> Self {
-        Self { counts: Mutex::new(BoundedMap::new(CAPACITY)), hashers: (RandomState::new(), RandomState::new()) }
+        Self { counts: Mutex::new(BoundedMap::new(CAPACITY)), hash: KeyedHash::default() }
     }
 }
 
@@ -92,8 +92,7 @@ impl InMemory {
     }
 
     fn place(&self, scope: &str, identity: &str) -> u128 {
-        let named = (scope, identity);
-        (u128::from(self.hashers.0.hash_one(named)) << 64) | u128::from(self.hashers.1.hash_one(named))
+        self.hash.of((scope, identity))
     }
 }
 

@@ -6,10 +6,14 @@
 use std::collections::BTreeMap;
 
 use domain::ids::AccountId;
+use smallvec::SmallVec;
+
+/// Most accounts have one row, which needs no memory of its own.
+type Rows<K, V> = SmallVec<[(K, V); 1]>;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct AccountRows<K, V> {
-    accounts: BTreeMap<AccountId, Vec<(K, V)>>,
+    accounts: BTreeMap<AccountId, Rows<K, V>>,
     length: usize,
 }
 
@@ -43,7 +47,7 @@ impl<K: Ord, V> AccountRows<K, V> {
     where
         V: Default,
     {
-        let rows = self.accounts.entry(account).or_insert_with(|| Vec::with_capacity(1));
+        let rows = self.accounts.entry(account).or_default();
         let at = find(rows, &key).unwrap_or_else(|free| {
             rows.insert(free, (key, V::default()));
             self.length += 1;
@@ -60,7 +64,7 @@ impl<K: Ord, V> AccountRows<K, V> {
         let mut emptied = Vec::new();
         for (account, rows) in self.accounts.range_mut(first..=last) {
             let before = rows.len();
-            rows.retain(|(key, _)| (account == first && key < first_key) || (account == last && key > last_key));
+            rows.retain(|row| (account == first && row.0 < *first_key) || (account == last && row.0 > *last_key));
             self.length -= before - rows.len();
             if rows.is_empty() {
                 emptied.push(*account);
@@ -93,7 +97,7 @@ fn find<K: Ord, V>(rows: &[(K, V)], key: &K) -> Result<usize, usize> {
 }
 
 fn each<'r, K, V>(
-    accounts: impl Iterator<Item = (&'r AccountId, &'r Vec<(K, V)>)>,
+    accounts: impl Iterator<Item = (&'r AccountId, &'r Rows<K, V>)>,
 ) -> impl Iterator<Item = (AccountId, &'r K, &'r V)>
 where
     K: 'r,

@@ -180,6 +180,13 @@ async fn measure(database: &str, url: Option<&str>, arguments: &Arguments) -> Re
     Ok(())
 }
 
+/// What was seeded is gigabytes that the system goes on writing for a minute, on the processors that are measured.
+fn let_the_disk_rest() {
+    if let Err(error) = std::process::Command::new("sync").status() {
+        println!("`sync` cannot be run ({error}): the next figure is lower than it should be.");
+    }
+}
+
 /// A different account each time, in an order without pattern.
 fn scattered(number: u64, accounts: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % accounts
@@ -358,8 +365,10 @@ impl Bench<'_> {
         let small = self.row("consume over 1,000 accounts, short history", "/api/v1/usage/consume", &few).await?;
         self.seed_accounts(self.arguments.accounts, MANY_ACCOUNTS).await?;
         self.seed_events(events).await?;
+        let_the_disk_rest();
         let again = self.row("consume over 1,000 accounts, long history", "/api/v1/usage/consume", &few).await?;
         self.visit_every_account(MANY_ACCOUNTS).await?;
+        let_the_disk_rest();
         let many = self.consume_body(MANY_ACCOUNTS);
         let large = self.row("consume over 1,000,000 accounts, long history", "/api/v1/usage/consume", &many).await?;
         let (Some(small), Some(again), Some(large)) = (small, again, large) else { return Ok(()) };
