@@ -57,6 +57,11 @@ struct Owner {
 impl Cluster {
     /// Makes a cluster with the programs in this directory, starts it and waits until it accepts connections.
     pub fn create(programs: &Path) -> io::Result<Cluster> {
+        Self::create_with(programs, "")
+    }
+
+    /// As [`Cluster::create`], with further lines of `postgresql.conf`.
+    pub fn create_with(programs: &Path, settings: &str) -> io::Result<Cluster> {
         let directory = std::env::temp_dir().join(format!("tollway-postgres-{:016x}", random()));
         fs::create_dir(&directory)?;
         let owner = owner_for_root(&directory)?;
@@ -72,7 +77,7 @@ impl Cluster {
             .stderr(Stdio::null())
             .spawn()?;
         let mut cluster = Cluster { programs: programs.to_path_buf(), directory, port: 0, owner, guard };
-        cluster.initialize()?;
+        cluster.initialize(settings)?;
         cluster.start_on_an_unused_port()?;
         Ok(cluster)
     }
@@ -134,7 +139,7 @@ impl Cluster {
 
     /// Databases sort text as most production servers do, by language, so that a forgotten `COLLATE "C"` shows.
     /// Servers built without ICU, or older than 15, sort by code point.
-    fn initialize(&self) -> io::Result<()> {
+    fn initialize(&self, further: &str) -> io::Result<()> {
         let languages: [&[&str]; 2] = [&["--locale-provider=icu", "--icu-locale=en", "--locale=C"], &["--locale=C"]];
         let mut last = Ok(());
         for language in languages {
@@ -149,7 +154,7 @@ impl Cluster {
         last?;
         let settings = self.directory.join("data/postgresql.conf");
         let defaults = fs::read_to_string(&settings)?;
-        fs::write(&settings, defaults + SETTINGS)
+        fs::write(&settings, defaults + SETTINGS + further)
     }
 
     fn control(&self, arguments: &[&str]) -> io::Result<()> {

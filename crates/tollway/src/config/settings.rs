@@ -393,7 +393,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "ledger.remembered_accounts",
         kind: Kind::Count(100, 100_000_000),
         default: "2000000",
-        help: "Accounts kept in memory, at about 1 kB each.",
+        help: "Accounts kept in memory, at about 1.3 kB each.",
         secret: false,
     },
     Setting {

@@ -33,6 +33,12 @@ impl Processors {
         Some(Self { all, idle, by_program })
     }
 
+    /// The share of all time since then in which nobody used a processor, from 0 to 1.
+    pub fn idle_since(&self, before: &Self) -> f64 {
+        let all = self.all.saturating_sub(before.all).max(1);
+        self.idle.saturating_sub(before.idle) as f64 / all as f64
+    }
+
     /// `server 9.1 µs, PostgreSQL 7.3 µs, …` for each of so many answers since then, the largest first.
     pub fn since(&self, before: &Self, answers: usize) -> String {
         let counted = self.all.saturating_sub(before.all);
@@ -84,6 +90,7 @@ mod tests {
             by_program: BTreeMap::from([(SERVER, server), ("PostgreSQL", postgres)]),
         };
         let told = at(1_200, 320, 160, 72).since(&at(1_000, 300, 70, 0), 100_000);
+        assert!((at(1_200, 320, 0, 0).idle_since(&at(1_000, 300, 0, 0)) - 0.1).abs() < 1e-9);
         assert_eq!(told, "server 9.0 µs, PostgreSQL 7.2 µs, idle or waiting for the disk 2.0 µs, others 1.8 µs");
     }
 
