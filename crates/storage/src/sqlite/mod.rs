@@ -189,9 +189,10 @@ pub(crate) fn in_transaction<T, E: From<StorageError>>(
     connection: &Connection,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    run(connection, "PRAGMA synchronous = FULL").map_err(StorageError::from)?;
+    // Not by `run`: a pragma does its work when it is compiled.
+    connection.execute_batch("PRAGMA synchronous = FULL").map_err(StorageError::from)?;
     let outcome = in_unsynced_transaction(connection, work);
-    if let Err(error) = run(connection, "PRAGMA synchronous = NORMAL") {
+    if let Err(error) = connection.execute_batch("PRAGMA synchronous = NORMAL") {
         tracing::warn!(%error, "every commit waits for the disk twice from now on");
     }
     outcome
@@ -254,6 +255,18 @@ mod tests {
             assert!(!statement.exists(["acct_1", state])?);
         }
         assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn every_transaction_waits_for_the_disk_and_batches_wait_for_it_themselves() -> Result<(), StorageError> {
+        let connection = Connection::open_in_memory()?;
+        prepare(&connection)?;
+        let synchronous = || Ok(connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?);
+        for _ in 0..3 {
+            assert_eq!(in_transaction::<_, StorageError>(&connection, synchronous)?, 2, "FULL");
+            assert_eq!(in_unsynced_transaction::<_, StorageError>(&connection, synchronous)?, 1, "NORMAL");
+        }
         Ok(())
     }
 }
