@@ -91,3 +91,35 @@ async fn each_key_has_its_own_limit() {
     })
     .await;
 }
+
+/// More than is added up together, some of it in one moment and some after a gap.
+#[tokio::test]
+async fn many_events_are_added_up_once_each_by_member() {
+    with_catalog(CATALOG, async |server| {
+        let team = Customer::new(server, "team-1");
+        let account = team.account().await;
+        let path = format!("/api/v1/usage/analytics?account={account}");
+        for (round, gap_seconds) in [(1, 1), (2, 1), (3, 7_200)] {
+            let event = |number: usize| {
+                let user = ["ada", "bob", "cyd"][number % 3];
+                json!({ "id": format!("{round}-{number}"), "external_id": "team-1", "meter": "pages", "quantity": 1, "user": user })
+            };
+            let events: Vec<Value> = (0..900).map(event).collect();
+            let recorded = server.post("/api/v1/usage/events", json!({ "events": events })).await.expect(200).json();
+            assert!(recorded["results"].as_array().expect("results").iter().all(|one| one["status"] == "accepted"));
+            server.advance(gap_seconds).await;
+            // Whatever of it is added up by now.
+            let analytics = server.get(&path).await.expect(200).json();
+            let used: Vec<_> = analytics["by_user"].as_array().expect("users").iter().map(|user| &user["usage"][0]["amount"]).collect();
+            assert_eq!(used, [300 * round; 3]);
+        }
+        // A minute later all of it is, by a duty that the clock's move has run.
+        server.advance(120).await;
+        let analytics = server.get(&path).await.expect(200).json();
+        for user in analytics["by_user"].as_array().expect("users") {
+            assert_eq!(user["usage"][0]["amount"], 900, "{user}");
+            assert_eq!(user["usage"][0]["events"], 900, "{user}");
+        }
+    })
+    .await;
+}
