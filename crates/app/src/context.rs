@@ -1,5 +1,6 @@
 //! What every use case is given: the database, the ledger, the clock, randomness and settings.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use domain::ids::{Id, Kind};
@@ -24,7 +25,11 @@ use crate::vault::Vault;
 
 /// Cheap to clone; one a process.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] consists of. It is shared as a whole: every call takes it along, and to count each part anew costs more.
+#[derive(Clone)]
+pub struct Parts {
     pub database: Database,
     pub ledger: Ledger,
     pub settings: Arc<Settings>,
@@ -98,6 +103,14 @@ impl Settings {
     }
 }
 
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl App {
     pub fn new(database: Database, ledger: Ledger, settings: Settings, vault: Vault) -> Self {
         let keys = Arc::new(KeyCache::new(database.is_postgres()));
@@ -120,7 +133,7 @@ impl App {
             }
         });
         let entropy = Arc::new(Entropy::system());
-        Self {
+        Self(Arc::new(Parts {
             database,
             ledger,
             gateway: Arc::default(),
@@ -140,41 +153,52 @@ impl App {
             webhook_sender: None,
             stripe: None,
             clock_moved: None,
-        }
+        }))
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
     }
 
     /// The same application, with upstreams to call models at.
     #[must_use]
     pub fn with_gateway(mut self, gateway: Gateway) -> Self {
-        self.gateway = Arc::new(gateway);
+        self.parts().gateway = Arc::new(gateway);
+        self
+    }
+
+    /// The same application, with other settings.
+    #[cfg(test)]
+    pub(crate) fn with_settings(mut self, settings: Settings) -> Self {
+        self.parts().settings = Arc::new(settings);
         self
     }
 
     /// The same application, with a server that takes its mails.
     #[must_use]
     pub fn with_mail_server(mut self, server: Option<MailServer>) -> Self {
-        self.mail_server = server;
+        self.parts().mail_server = server;
         self
     }
 
     /// The same application, able to tell customers' endpoints.
     #[must_use]
     pub fn with_webhook_sender(mut self, sender: Option<WebhookSender>) -> Self {
-        self.webhook_sender = sender.map(Arc::new);
+        self.parts().webhook_sender = sender.map(Arc::new);
         self
     }
 
     /// The same application, with a Stripe account that plans are sold through.
     #[must_use]
     pub fn with_stripe(mut self, stripe: Option<Stripe>) -> Self {
-        self.stripe = stripe.map(Arc::new);
+        self.parts().stripe = stripe.map(Arc::new);
         self
     }
 
     /// The same application, telling somebody of its development clock.
     #[must_use]
     pub fn with_clock_moved(mut self, clock_moved: ClockMoved) -> Self {
-        self.clock_moved = Some(clock_moved);
+        self.parts().clock_moved = Some(clock_moved);
         self
     }
 
@@ -212,21 +236,21 @@ impl App {
     /// The same application, with others that people may sign in by.
     #[must_use]
     pub fn with_sign_in_providers(mut self, providers: Providers) -> Self {
-        self.sign_in_providers = Arc::new(providers);
+        self.parts().sign_in_providers = Arc::new(providers);
         self
     }
 
     /// The same application, with issuers whose tokens are taken.
     #[must_use]
     pub fn with_issuers(mut self, issuers: Issuers) -> Self {
-        self.issuers = Arc::new(issuers);
+        self.parts().issuers = Arc::new(issuers);
         self
     }
 
     /// The same application, with rate limits that are counted elsewhere.
     #[must_use]
     pub fn with_rate_limits(mut self, rate_limits: RateLimits) -> Self {
-        self.rate_limits = Arc::new(rate_limits);
+        self.parts().rate_limits = Arc::new(rate_limits);
         self
     }
 

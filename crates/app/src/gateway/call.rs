@@ -83,7 +83,7 @@ pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, Cal
     let plans = app.plans().await?;
     // Whoever answers, the call can be priced. Where nobody's can, the plan's own refusal goes first.
     let is_priced = |serving: &Serving| lookup_model(&plans.catalog, model.as_str(), Some(&serving.provider)).is_ok();
-    if serving.iter().any(|serving| is_priced(serving)) {
+    if serving.len() > 1 && serving.iter().any(|serving| is_priced(serving)) {
         serving.retain(|serving| is_priced(serving));
     }
     let Some(first) = serving.first() else { return Err(CallError::ModelNotFound(Name::new(&request.model))) };

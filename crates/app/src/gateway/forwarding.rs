@@ -8,7 +8,7 @@ use providers::model_api::{Answer, BodyError, ModelRequest, SendError};
 
 use super::CallError;
 use super::line::Slot;
-use super::upstreams::Serving;
+use super::upstreams::{Serving, Took};
 
 /// An upstream's answer, and the place in its line that the call holds until it ends.
 pub(super) struct Forwarded {
@@ -41,11 +41,11 @@ pub(super) async fn forward(
         let provider = serving.provider.clone();
         match serving.client.send(request.endpoint, headers, body.clone()).await {
             Ok(answer) if is_last || !is_trouble(answer.status) => {
-                count(serving, "answered");
+                serving.count(Took::Answered);
                 return Ok(Forwarded { answer, slot, provider });
             }
             Ok(answer) => {
-                count(serving, "refused");
+                serving.count(Took::Refused);
                 tracing::warn!(
                     upstream = serving.client.upstream().name,
                     status = answer.status.as_u16(),
@@ -54,7 +54,7 @@ pub(super) async fn forward(
                 last = Some(Ok(Forwarded { answer, slot: None, provider }));
             }
             Err(error) => {
-                count(serving, "failed");
+                serving.count(Took::Failed);
                 tracing::warn!(upstream = serving.client.upstream().name, %error, "an upstream did not answer");
                 let goes_on = error != SendError::FirstByteTimeout;
                 last = Some(Err(unanswered(error)));
@@ -71,11 +71,6 @@ pub(super) async fn forward(
 fn serving_in_turn(serving: &[Arc<Serving>]) -> impl Iterator<Item = (bool, &Arc<Serving>)> {
     let count = serving.len();
     serving.iter().enumerate().map(move |(place, serving)| (place + 1 == count, serving))
-}
-
-fn count(serving: &Serving, outcome: &'static str) {
-    let upstream = serving.client.upstream().name.clone();
-    metrics::counter!("tollway_upstream_calls_total", "upstream" => upstream, "outcome" => outcome).increment(1);
 }
 
 /// What another upstream may do better.

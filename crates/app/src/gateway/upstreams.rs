@@ -1,10 +1,11 @@
 //! Who serves which model. The order of the configuration is the order in which upstreams are tried.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::name::Name;
+use metrics::Counter;
 use providers::model_api::{ApiKind, ModelClient, Upstream, UpstreamError};
 
 use super::line::Line;
@@ -53,6 +54,15 @@ pub(super) struct Serving {
     pub provider: String,
     pub models: Vec<String>,
     pub line: Option<Arc<Line>>,
+    taken: [OnceLock<Counter>; 3],
+}
+
+/// How an upstream took a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Took {
+    Answered,
+    Refused,
+    Failed,
 }
 
 impl Default for GatewaySettings {
@@ -72,7 +82,8 @@ impl Gateway {
             let line = (settings.concurrency > 0)
                 .then(|| Line::new(settings.concurrency, settings.queue, settings.queue_patience));
             let client = ModelClient::new(settings.upstream).map_err(|error| (name, error))?;
-            Ok(Arc::new(Serving { client, provider: settings.provider, models: settings.models, line }))
+            let (provider, models) = (settings.provider, settings.models);
+            Ok(Arc::new(Serving { client, provider, models, line, taken: Default::default() }))
         });
         Ok(Self {
             serving: serving.collect::<Result<_, _>>()?,
@@ -103,7 +114,26 @@ impl Gateway {
     }
 }
 
+impl Took {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Serving {
+    /// Counts a call, for `/metrics`. The counter is looked up once: that builds a key.
+    pub fn count(&self, took: Took) {
+        let counter = self.taken[took as usize].get_or_init(|| {
+            let upstream = self.client.upstream().name.clone();
+            metrics::counter!("tollway_upstream_calls_total", "upstream" => upstream, "outcome" => took.as_str())
+        });
+        counter.increment(1);
+    }
+
     pub fn serves(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| is_meant(pattern, model))
     }

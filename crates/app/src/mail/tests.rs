@@ -31,7 +31,7 @@ fn sending_by(app: &App, server: &SmtpServer) -> App {
 
 fn in_development(app: &App) -> App {
     let settings = crate::Settings { development: true, ..(*app.settings).clone() };
-    App { settings: settings.into(), ..app.clone() }
+    app.clone().with_settings(settings)
 }
 
 /// Puts a mail with a link into the outbox, good for an hour.

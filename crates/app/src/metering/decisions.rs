@@ -1,6 +1,6 @@
 //! Counts what was decided, by outcome and meter, for `/metrics`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use domain::name::Name;
@@ -8,7 +8,7 @@ use metrics::Counter;
 use parking_lot::RwLock;
 
 /// By meter, then by outcome: the registry's own look-up would build a key for every decision.
-static COUNTERS: LazyLock<RwLock<HashMap<Name, HashMap<&'static str, Counter>>>> = LazyLock::new(RwLock::default);
+static COUNTERS: LazyLock<RwLock<BTreeMap<Name, BTreeMap<&'static str, Counter>>>> = LazyLock::new(RwLock::default);
 
 /// Meters are those of a catalog; of more than this many names none is remembered.
 const MOST_METERS: usize = 1_024;

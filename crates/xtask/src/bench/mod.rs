@@ -107,9 +107,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-/// Builds a package as it is released.
+/// Builds a package as it is installed.
 fn build(package: &str) -> Result<(), String> {
-    let built = std::process::Command::new("cargo").args(["build", "--release", "--package", package]).status();
+    let built = std::process::Command::new("cargo").args(["build", "--profile", "dist", "--package", package]).status();
     if built.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{package} could not be built.")) }
 }
 

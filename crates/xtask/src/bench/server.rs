@@ -6,8 +6,8 @@ use std::process::Command;
 use super::connection::{Connection, Target};
 use super::process::Process;
 
-/// Where `cargo build --release` leaves it.
-pub const BINARY: &str = "target/release/tollway";
+/// Where `cargo build --profile dist` leaves it.
+pub const BINARY: &str = "target/dist/tollway";
 
 /// A running server, ended when dropped.
 pub struct Server {

@@ -27,7 +27,7 @@ pub const PATH: &str = "/v1/chat/completions";
 pub const MODEL: &str = "small";
 /// The programs that are started beside Tollway are this one, with another subcommand.
 const PACKAGE: &str = "xtask";
-const RELEASED: &str = "target/release/xtask";
+const INSTALLED: &str = "target/dist/xtask";
 const STARTER: &str = "catalogs/starter.toml";
 const RATE_OF_CALLS: &str = "api = \"";
 const RATE: &str = "api = \"1000000000 per 60s\"";
@@ -70,7 +70,7 @@ impl Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     if cfg!(debug_assertions) {
-        return run_released();
+        return run_installed();
     }
     if arguments.binary.is_none() && !arguments.without_tollway {
         super::build("tollway")?;
@@ -99,13 +99,13 @@ async fn told_to_stop() {
 }
 
 /// The stand-in, the floor and the callers take a share of the machine; it has to be the same small one for all.
-fn run_released() -> Result<(), String> {
+fn run_installed() -> Result<(), String> {
     super::build(PACKAGE)?;
-    let status = Command::new(RELEASED).args(std::env::args_os().skip(1)).status();
+    let status = Command::new(INSTALLED).args(std::env::args_os().skip(1)).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("The benchmark ended early: {status}.")),
-        Err(error) => Err(format!("{RELEASED}: {error}")),
+        Err(error) => Err(format!("{INSTALLED}: {error}")),
     }
 }
 
