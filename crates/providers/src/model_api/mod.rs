@@ -15,6 +15,7 @@ mod endpoint;
 mod fields;
 mod loose;
 mod multipart;
+mod own_wakes;
 mod pool;
 mod prompt;
 mod request;

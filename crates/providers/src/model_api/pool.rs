@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::own_wakes::OwnWakes;
 use crate::connections::{BoxError, Connector, Stream};
 
 /// How many connections are kept open while nothing is sent on them, and for how long: shorter than the servers do, so
@@ -58,6 +59,7 @@ struct Connection {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once it has ended. Dropping it tells whoever still waits for an answer on it.
     driver: Option<Pin<Box<Driver>>>,
+    wakes: OwnWakes,
 }
 
 /// hyper's side of a connection, to be polled.
@@ -117,7 +119,7 @@ impl Pool {
         let connecting = self.connector.clone().call(self.origin.clone());
         let stream = connecting.await.map_err(NoAnswer::Connect)?;
         let (sender, driver) = http1::handshake(stream).await.map_err(|_| NoAnswer::Broken)?;
-        Ok(Connection { sender, driver: Some(Box::pin(driver)) })
+        Ok(Connection { sender, driver: Some(Box::pin(driver)), wakes: OwnWakes::new() })
     }
 }
 
@@ -160,25 +162,32 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Option<Request<Full<Bytes>>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        let Self { sender, driver, wakes } = self;
+        let mut answer = pin!(sender.try_send_request(request));
         let exchanged = std::future::poll_fn(|context| {
-            self.drive(context);
-            answer.as_mut().poll(context)
+            wakes.poll(context, |context| {
+                drive(driver, context);
+                answer.as_mut().poll(context)
+            })
         });
         exchanged.await.map_err(|mut error| error.take_message())
     }
 
     /// Whether another request can be sent.
     fn is_free(&mut self, context: &mut Context<'_>) -> bool {
-        self.drive(context);
-        self.driver.is_some() && self.sender.is_ready()
+        let Self { sender, driver, wakes } = self;
+        let _ = wakes.poll(context, |context| -> Poll<()> {
+            drive(driver, context);
+            Poll::Pending
+        });
+        driver.is_some() && sender.is_ready()
     }
+}
 
-    fn drive(&mut self, context: &mut Context<'_>) {
-        // What has ended it, its answer says too.
-        if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(context).is_ready()) {
-            self.driver = None;
-        }
+fn drive(driver: &mut Option<Pin<Box<Driver>>>, context: &mut Context<'_>) {
+    // What has ended it, its answer says too.
+    if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(context).is_ready()) {
+        *driver = None;
     }
 }
 
@@ -188,11 +197,17 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let body = self.get_mut();
-        let mut polled = Pin::new(&mut body.incoming).poll_frame(context);
-        if let (Poll::Pending, Some(connection)) = (&polled, &mut body.connection) {
-            connection.drive(context);
-            polled = Pin::new(&mut body.incoming).poll_frame(context);
-        }
+        let polled = match &mut body.connection {
+            None => Pin::new(&mut body.incoming).poll_frame(context),
+            Some(Connection { driver, wakes, .. }) => wakes.poll(context, |context| {
+                let polled = Pin::new(&mut body.incoming).poll_frame(context);
+                if polled.is_ready() {
+                    return polled;
+                }
+                drive(driver, context);
+                Pin::new(&mut body.incoming).poll_frame(context)
+            }),
+        };
         if let Poll::Ready(None) = polled {
             body.give_back(context);
         }
