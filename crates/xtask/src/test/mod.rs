@@ -79,11 +79,17 @@ fn run_tests(arguments: &Arguments) -> Result<(), String> {
     println!("==> Tests");
     let mut tests = prepare(cargo());
     if nextest_is_installed() {
-        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(&arguments.filter);
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "--test-threads", &tests_at_once().to_string()]);
+        tests.args(&arguments.filter);
     } else {
         tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]).args(&arguments.filter);
     }
     step::run(&mut tests)
+}
+
+/// Half as many more than processors: most tests wait for a server longer than they compute.
+fn tests_at_once() -> usize {
+    std::thread::available_parallelism().map_or(2, |processors| processors.get() * 3 / 2)
 }
 
 fn describe(missing: &[&Part]) -> String {
