@@ -3,6 +3,9 @@
 //! A period is always `anchor + n months`, counted from the anchor itself: chaining one month onto the last start would
 //! drift (31 January, 28 February, 28 March) where the anchor day must come back (31 March).
 
+use std::fmt;
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::civil::Date;
@@ -68,6 +71,37 @@ impl Window {
 
     pub fn contains(&self, at: Timestamp) -> bool {
         self.start <= at && self.end.is_none_or(|end| at < end)
+    }
+}
+
+/// One window of each kind that is counted by the calendar, with its anchor: whoever asks for the windows of the same
+/// moment again and again counts once.
+#[derive(Clone, Default)]
+pub(crate) struct KnownWindows {
+    period: OnceLock<(Timestamp, Window)>,
+    year: OnceLock<(Timestamp, Window)>,
+    month: OnceLock<(Timestamp, Window)>,
+}
+
+impl KnownWindows {
+    /// The same as [`Window::containing`].
+    pub fn containing(&self, kind: WindowKind, anchor: Timestamp, at: Timestamp) -> Window {
+        let known = match kind {
+            WindowKind::Period => &self.period,
+            WindowKind::Year => &self.year,
+            WindowKind::Month => &self.month,
+            WindowKind::Day | WindowKind::Lifetime => return Window::containing(kind, anchor, at),
+        };
+        let (known_anchor, window) = known.get_or_init(|| (anchor, Window::containing(kind, anchor, at)));
+        let is_it = *known_anchor == anchor && window.contains(at);
+        if is_it { *window } else { Window::containing(kind, anchor, at) }
+    }
+}
+
+impl fmt::Debug for KnownWindows {
+    /// What is known changes nothing, so it is not told.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KnownWindows")
     }
 }
 
@@ -160,6 +194,27 @@ mod tests {
                 let next = Window::containing(kind, anchor, end);
                 prop_assert_eq!(next.start, end);
                 prop_assert!(next.end > Some(end));
+            }
+        }
+
+        /// A known window answers for its own instants alone, up to its borders, and for its own anchor alone.
+        #[test]
+        fn known_windows_are_those_that_are_counted_anew(
+            anchors in prop::array::uniform2(0i64..4_000_000_000_000_000),
+            instants in prop::collection::vec(0i64..4_000_000_000_000_000, 1..6),
+        ) {
+            let known = KnownWindows::default();
+            for at in instants {
+                for (kind, anchor) in WindowKind::ALL.into_iter().flat_map(|kind| anchors.map(|anchor| (kind, anchor))) {
+                    let anchor = Timestamp::from_micros(anchor);
+                    let window = known.containing(kind, anchor, Timestamp::from_micros(at));
+                    let end = window.end.unwrap_or(Timestamp::MAX);
+                    let borders = [window.start.minus_micros(1), window.start, end.minus_micros(1), end];
+                    for at in borders.into_iter().chain([Timestamp::from_micros(at), Timestamp::EPOCH, Timestamp::MAX]) {
+                        let counted = Window::containing(kind, anchor, at);
+                        prop_assert_eq!(known.containing(kind, anchor, at), counted);
+                    }
+                }
             }
         }
 

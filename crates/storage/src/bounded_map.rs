@@ -1,7 +1,7 @@
 //! A map in memory that holds at most so many entries and lets go of those that nobody has asked for lately.
 
 use std::borrow::Borrow;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indexmap::IndexMap;
@@ -13,8 +13,8 @@ const PASSED_OVER: usize = 32;
 /// A full map lets go of an entry for each new one, going round: an entry that was asked for since the last round is passed
 /// over (the clock algorithm). Room is taken as it is needed.
 #[derive(Debug)]
-pub struct BoundedMap<K, V> {
-    slots: IndexMap<K, Slot<V>>,
+pub struct BoundedMap<K, V, S = RandomState> {
+    slots: IndexMap<K, Slot<V>, S>,
     capacity: usize,
     hand: usize,
 }
@@ -41,7 +41,14 @@ impl<V> Slot<V> {
 impl<K: Hash + Eq, V> BoundedMap<K, V> {
     /// Of one entry at least.
     pub fn new(capacity: usize) -> Self {
-        Self { slots: IndexMap::new(), capacity: capacity.max(1), hand: 0 }
+        Self::with_hasher(capacity, RandomState::new())
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher + Clone> BoundedMap<K, V, S> {
+    /// Of one entry at least.
+    pub fn with_hasher(capacity: usize, hasher: S) -> Self {
+        Self { slots: IndexMap::with_hasher(hasher), capacity: capacity.max(1), hand: 0 }
     }
 
     pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
@@ -92,7 +99,7 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
 
     /// Gives its room back.
     pub fn clear(&mut self) {
-        self.slots = IndexMap::new();
+        self.slots = IndexMap::with_hasher(self.slots.hasher().clone());
     }
 
     pub fn len(&self) -> usize {

@@ -4,7 +4,7 @@ use crate::catalog::MeterKind;
 use crate::time::Timestamp;
 use crate::windows::Window;
 
-use super::balance::{Place, Posting};
+use super::balance::{Balance, Place, Posting};
 use super::book::{Book, NotLoaded, place, reached};
 use super::command::{Action, Amount, Command, Original};
 use super::credit::{Credit, Draw};
@@ -12,7 +12,7 @@ use super::judge::{Fault, Movement, Side, check_sum, judge, keep_longer, merged}
 use super::outcome::{Accepted, Crossing, Denial, DenialReason, Event, EventAction, LimitState, Outcome, Refusal};
 use super::reservation::{OnExpiry, Reservation, ReservationState};
 use super::settle::{Settlement, commit, expire, release, with_reservation};
-use super::terms::Standing;
+use super::terms::{PlaceTerms, Standing};
 use super::{FUTURE_RECORD_MICROS, OLDEST_RECORD_MICROS};
 
 /// Judges `command` at `at` and, when it is accepted, moves the book. A denial or refusal moves nothing.
@@ -38,11 +38,11 @@ fn try_apply(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcom
             settle(book, command, settlement, EventAction::Commit, at)
         }
         Action::Release { reservation } => {
-            let settlement = release(book, command, *reservation)?;
+            let settlement = release(book, *reservation)?;
             settle(book, command, settlement, EventAction::Release, at)
         }
         Action::Expire { reservation } => {
-            let settlement = expire(book, command, *reservation, at)?;
+            let settlement = expire(book, *reservation, at)?;
             settle(book, command, settlement, EventAction::Expire, at)
         }
         Action::Record => record(book, command, at),
@@ -57,7 +57,7 @@ fn consume(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcome,
     if let Some(denial) = standing(book) {
         return Ok(Outcome::Denied(Box::new(denial)));
     }
-    let movement = judge(book, &command.amounts, &command.scopes, (at, at), Side::Used)?;
+    let movement = judge(book, &merged(&command.amounts)?, &command.scopes, (at, at), Side::Used)?;
     if let Some(denial) = movement.denial {
         return Ok(Outcome::Denied(Box::new(denial)));
     }
@@ -77,10 +77,11 @@ fn reserve(
     if let Some(denial) = standing(book) {
         return Ok(Outcome::Denied(Box::new(denial)));
     }
-    if let Some((meter, _)) = merged(&command.amounts)?.into_iter().find(|(_, amount)| *amount < 0) {
-        return Err(Refusal::NegativeQuantity(meter.clone()).into());
+    let amounts = merged(&command.amounts)?;
+    if let Some((meter, _)) = amounts.iter().find(|(_, amount)| *amount < 0) {
+        return Err(Refusal::NegativeQuantity((*meter).clone()).into());
     }
-    let movement = judge(book, &command.amounts, &command.scopes, (at, at), Side::Reserved)?;
+    let movement = judge(book, &amounts, &command.scopes, (at, at), Side::Reserved)?;
     if let Some(denial) = movement.denial {
         return Ok(Outcome::Denied(Box::new(denial)));
     }
@@ -110,19 +111,19 @@ fn settle(
 ) -> Result<Outcome, Fault> {
     match settlement {
         Settlement::Before(event) => Ok(Outcome::Settled(event)),
-        Settlement::Moves { movement, reservation, estimated, amounts } => {
+        Settlement::Moves { movement, reservation, state, estimated, amounts } => {
             let mut event = event(command, action, at, amounts);
-            event.reservation = Some(reservation.id);
+            event.reservation = Some(reservation);
             event.estimated = estimated;
-            book.put_reservation(*reservation);
-            accept(book, command, event, *movement)
+            book.settle_reservation(reservation, state, command.event);
+            accept(book, command, event, movement)
         }
     }
 }
 
 fn record(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcome, Fault> {
     let when = occurred(command, at)?;
-    let mut movement = judge(book, &command.amounts, &command.scopes, (when, at), Side::Used)?;
+    let mut movement = judge(book, &merged(&command.amounts)?, &command.scopes, (when, at), Side::Used)?;
     let over = movement.denial.take();
     movement.would_deny = over.or(movement.would_deny);
     let event = event(command, EventAction::Record, at, command.amounts.clone());
@@ -142,7 +143,7 @@ fn set_level(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcom
             return Err(Refusal::LevelBelowZero(meter.clone()).into());
         }
         for terms in &terms.places {
-            let window = Window::containing(terms.window, book.terms.anchor, at);
+            let window = book.window(terms.window, at);
             let Some(place) = place(meter, terms, &command.scopes, window) else { continue };
             let balance = book.balance(&place)?;
             if when < balance.observed_at {
@@ -155,7 +156,7 @@ fn set_level(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcom
         }
     }
     for posting in &postings {
-        book.amend(&posting.place, |balance| balance.observed_at = when);
+        book.amend(&posting.place, |balance| balance.observed_at = when)?;
     }
     accept(book, command, event, Movement { postings, ..Movement::default() })
 }
@@ -182,7 +183,7 @@ fn adjust(book: &mut Book, command: &Command, at: Timestamp) -> Result<Outcome, 
     for (meter, amount) in merged(&command.amounts)? {
         let terms = book.terms.meters.get(meter).ok_or_else(|| Refusal::MeterUnknown(meter.clone()))?;
         for terms in &terms.places {
-            let window = Window::containing(terms.window, book.terms.anchor, at);
+            let window = book.window(terms.window, at);
             let Some(place) = place(meter, terms, &command.scopes, window) else { continue };
             let balance = book.balance(&place)?;
             let change = amount.max(-balance.used.max(0));
@@ -283,10 +284,10 @@ fn accept(book: &mut Book, command: &Command, mut event: Event, movement: Moveme
     let Movement { postings, draws, late, would_deny, .. } = movement;
     book.draw(&draws)?;
     for posting in &postings {
-        book.post(posting);
+        book.post(posting)?;
     }
-    let crossed = note_crossings(book, &postings, event.at)?;
-    let limits = states_after(book, command, &postings, event.at)?;
+    debug_assert!(command.event.account == book.account, "a command was applied to another account's book");
+    let (limits, crossed) = stand_after(book, &postings, event.at)?;
     let would_deny = would_deny.or_else(|| passed(&limits, &postings));
     event.late = late;
     event.postings = postings;
@@ -302,15 +303,19 @@ fn passed(limits: &[LimitState], postings: &[Posting]) -> Option<Denial> {
         let place = &posting.place;
         let requested = posting.used.saturating_add(posting.reserved);
         let is_here = |limit: &&LimitState| {
-            limit.meter == place.meter
+            limit.start == place.start
                 && limit.scope == place.scope
-                && limit.scope_id == place.scope_id
                 && limit.window == place.window
-                && limit.start == place.start
+                && limit.meter == place.meter
+                && limit.scope_id == place.scope_id
         };
-        let Some(limit) = limits.iter().find(is_here).filter(|_| requested > 0) else { continue };
-        let held = i128::from(limit.used) + i128::from(limit.reserved) - i128::from(limit.credited);
-        if limit.limit.is_some_and(|most| held > i128::from(most)) {
+        let is_passed = |limit: &&LimitState| {
+            let held = i128::from(limit.used) + i128::from(limit.reserved) - i128::from(limit.credited);
+            limit.limit.is_some_and(|most| held > i128::from(most))
+        };
+        if requested > 0
+            && let Some(limit) = limits.iter().filter(is_passed).find(is_here)
+        {
             let (used, reserved) = (limit.used - posting.used, limit.reserved - posting.reserved);
             let before = LimitState { used, reserved, credited: limit.credited - posting.credited, ..limit.clone() };
             let denial = Denial { reason: DenialReason::QuotaExceeded, limit: Some(before), requested };
@@ -320,65 +325,64 @@ fn passed(limits: &[LimitState], postings: &[Posting]) -> Option<Denial> {
     found
 }
 
-/// Each threshold is reported once a window, and again after the limit has changed.
-fn note_crossings(book: &mut Book, postings: &[Posting], at: Timestamp) -> Result<Vec<Crossing>, NotLoaded> {
-    let mut crossed = Vec::new();
-    let thresholds = book.terms.warn_at_percent.clone();
-    for posting in postings.iter().filter(|posting| posting.used > 0) {
-        let place = &posting.place;
-        let Some(limit) = limit_amount_at(book, place).filter(|limit| *limit > 0) else { continue };
-        let balance = book.balance(place)?;
-        let warned = if balance.warned_limit == limit { balance.warned_percent } else { 0 };
-        let Some(now) = reached(&thresholds, balance.used, limit).filter(|now| *now > warned) else { continue };
-        book.amend(place, |balance| {
-            balance.warned_percent = now;
-            balance.warned_limit = limit;
-        });
-        if Window::containing(place.window, book.terms.anchor, at).start != place.start {
-            continue;
-        }
-        crossed.extend(thresholds.iter().copied().filter(|percent| *percent > warned && *percent <= now).map(
-            |percent| Crossing {
-                meter: place.meter.clone(),
-                scope: place.scope,
-                scope_id: place.scope_id.clone(),
-                window: place.window,
-                start: place.start,
-                percent,
-                used: balance.used,
-                limit,
-            },
-        ));
-    }
-    Ok(crossed)
-}
-
-fn limit_amount_at(book: &Book, place: &Place) -> Option<i64> {
-    let meter = book.terms.meters.get(&place.meter)?;
-    let terms = meter.places.iter().find(|terms| terms.scope == place.scope && terms.window == place.window)?;
-    terms.limit.as_ref()?.amount
-}
-
-/// The limits a command has moved, in the windows it moved them in.
-fn states_after(
-    book: &Book,
-    command: &Command,
+/// The limits that postings have moved, in the windows they moved them in, and the thresholds passed. Each threshold is
+/// reported once a window, and again after the limit has changed.
+fn stand_after(
+    book: &mut Book,
     postings: &[Posting],
     at: Timestamp,
-) -> Result<Vec<LimitState>, NotLoaded> {
-    let mut states = Vec::new();
+) -> Result<(Vec<LimitState>, Vec<Crossing>), NotLoaded> {
+    let account_terms = book.terms.clone();
+    let (mut states, mut crossed) = (Vec::with_capacity(postings.len()), Vec::new());
     for posting in postings {
         let place = &posting.place;
-        let Some(meter) = book.terms.meters.get(&place.meter) else { continue };
-        let limited = meter.places.iter().any(|terms| terms.limit.is_some());
+        let Some(meter) = account_terms.meters.get(&place.meter) else { continue };
         let terms = meter.places.iter().find(|terms| terms.scope == place.scope && terms.window == place.window);
-        let Some(terms) = terms.filter(|terms| terms.limit.is_some() || !limited) else { continue };
-        let window = Window::containing(place.window, book.terms.anchor, place.start);
+        let is_shown =
+            |terms: &&PlaceTerms| terms.limit.is_some() || meter.places.iter().all(|place| place.limit.is_none());
+        let Some(terms) = terms.filter(is_shown) else { continue };
+        let balance = book.balance(place)?;
+        if posting.used > 0
+            && let Some(limit) = terms.limit.as_ref().and_then(|limit| limit.amount).filter(|limit| *limit > 0)
+        {
+            note_crossings(book, (place, balance), limit, at, &mut crossed)?;
+        }
+        let window = book.window(place.window, place.start);
         let window = if window.start == place.start { window } else { held_window(place, at) };
-        states.push(book.limit_state(place, terms, window, at)?);
+        states.push(book.limit_state((place, balance), terms, window, at));
     }
-    debug_assert!(command.event.account == book.account, "a command was applied to another account's book");
-    Ok(states)
+    Ok((states, crossed))
+}
+
+fn note_crossings(
+    book: &mut Book,
+    (place, balance): (&Place, Balance),
+    limit: i64,
+    at: Timestamp,
+    crossed: &mut Vec<Crossing>,
+) -> Result<(), NotLoaded> {
+    let warned = if balance.warned_limit == limit { balance.warned_percent } else { 0 };
+    let now = reached(&book.terms.warn_at_percent, balance.used, limit);
+    let Some(now) = now.filter(|now| *now > warned) else { return Ok(()) };
+    book.amend(place, |balance| {
+        balance.warned_percent = now;
+        balance.warned_limit = limit;
+    })?;
+    if book.window(place.window, at).start != place.start {
+        return Ok(());
+    }
+    let passed = book.terms.warn_at_percent.iter().copied().filter(|percent| *percent > warned && *percent <= now);
+    crossed.extend(passed.map(|percent| Crossing {
+        meter: place.meter.clone(),
+        scope: place.scope,
+        scope_id: place.scope_id.clone(),
+        window: place.window,
+        start: place.start,
+        percent,
+        used: balance.used,
+        limit,
+    }));
+    Ok(())
 }
 
 /// A window of an earlier anchor, whose end the current terms no longer know.

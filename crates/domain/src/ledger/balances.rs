@@ -2,17 +2,24 @@
 
 use super::balance::{Balance, Place};
 
-/// In the order of the places.
+/// In the order of [`Place::numbers_first`], which is quicker to search than that of the database.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Balances(Vec<(Place, Balance)>);
+pub struct Balances(Vec<Row>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Row {
+    place: Place,
+    balance: Balance,
+    is_changed: bool,
+}
 
 impl Balances {
     fn find(&self, place: &Place) -> Result<usize, usize> {
-        self.0.binary_search_by(|(kept, _)| kept.cmp(place))
+        self.0.binary_search_by(|row| row.place.numbers_first(place))
     }
 
     pub fn get(&self, place: &Place) -> Option<&Balance> {
-        self.find(place).ok().map(|found| &self.0[found].1)
+        self.find(place).ok().map(|found| &self.0[found].balance)
     }
 
     pub fn contains(&self, place: &Place) -> bool {
@@ -22,22 +29,27 @@ impl Balances {
     /// Puts a balance in place of what is there.
     pub fn insert(&mut self, place: Place, balance: Balance) {
         match self.find(&place) {
-            Ok(found) => self.0[found].1 = balance,
-            Err(free) => self.0.insert(free, (place, balance)),
+            Ok(found) => self.0[found].balance = balance,
+            Err(free) => self.0.insert(free, Row { place, balance, is_changed: false }),
         }
     }
 
-    /// The balance of a place, put as zero where there is none.
-    pub fn entry(&mut self, place: &Place) -> &mut Balance {
-        let at = self.find(place).unwrap_or_else(|free| {
-            self.0.insert(free, (place.clone(), Balance::default()));
-            free
-        });
-        &mut self.0[at].1
+    /// The balance of a place, to be changed. `None`: there is none.
+    pub fn change(&mut self, place: &Place) -> Option<&mut Balance> {
+        let found = self.find(place).ok()?;
+        let row = &mut self.0[found];
+        row.is_changed = true;
+        Some(&mut row.balance)
+    }
+
+    /// Those that were changed since this was asked last.
+    pub fn take_changed(&mut self) -> Vec<(Place, Balance)> {
+        let was_changed = |row: &mut Row| std::mem::take(&mut row.is_changed);
+        self.0.iter_mut().filter_map(|row| was_changed(row).then(|| (row.place.clone(), row.balance))).collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Place, &Balance)> {
-        self.0.iter().map(|(place, balance)| (place, balance))
+        self.0.iter().map(|row| (&row.place, &row.balance))
     }
 
     pub fn len(&self) -> usize {
@@ -73,10 +85,15 @@ mod tests {
         for (round, used) in [(1, 5), (2, 6)] {
             for meter in ["m", "c", "x", "a"] {
                 balances.insert(place(meter), Balance { used, ..Balance::default() });
-                balances.entry(&place(meter)).used += round;
+                balances.change(&place(meter)).expect("it was put there").used += round;
             }
         }
-        balances.entry(&place("n")).used -= 1;
+        assert!(balances.change(&place("n")).is_none());
+        balances.insert(place("n"), Balance { used: -1, ..Balance::default() });
+        let changed: Vec<_> =
+            balances.take_changed().into_iter().map(|(place, balance)| (place.meter, balance.used)).collect();
+        assert_eq!(changed, [("a", 8), ("c", 8), ("m", 8), ("x", 8)].map(|(meter, used)| (meter.into(), used)));
+        assert!(balances.take_changed().is_empty());
         let found: Vec<_> = balances.iter().map(|(place, balance)| (place.meter.as_str(), balance.used)).collect();
         assert_eq!(found, [("a", 8), ("c", 8), ("m", 8), ("n", -1), ("x", 8)]);
         assert_eq!(balances.get(&place("m")).map(|balance| balance.used), Some(8));

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ids::{AccountId, CreditId, ReservationId};
+use crate::ids::{AccountId, CreditId, EventId, ReservationId};
 use crate::name::Name;
 use crate::time::Timestamp;
-use crate::windows::{Window, WindowKind};
+use crate::windows::{KnownWindows, Window, WindowKind};
 
 use super::balance::{Balance, Place, Posting};
 use super::balances::Balances;
 use super::command::{Action, Command};
 use super::credit::{Credit, Draw, available};
 use super::outcome::LimitState;
-use super::reservation::Reservation;
+use super::reservation::{Reservation, ReservationState};
 use super::terms::{PlaceTerms, Terms};
 use super::{CLOSE_AFTER_MICROS, Scopes};
 
@@ -23,9 +23,10 @@ pub struct Book {
     pub account: AccountId,
     pub terms: Arc<Terms>,
     balances: Balances,
-    reservations: BTreeMap<ReservationId, Reservation>,
+    /// Shared with whoever keeps them beside the book.
+    reservations: BTreeMap<ReservationId, Arc<Reservation>>,
     credits: Vec<Credit>,
-    changed_balances: BTreeSet<Place>,
+    windows: KnownWindows,
     changed_reservations: BTreeSet<ReservationId>,
     changed_credits: BTreeSet<CreditId>,
 }
@@ -56,7 +57,7 @@ impl Book {
             balances: Balances::default(),
             reservations: BTreeMap::new(),
             credits: Vec::new(),
-            changed_balances: BTreeSet::new(),
+            windows: KnownWindows::default(),
             changed_reservations: BTreeSet::new(),
             changed_credits: BTreeSet::new(),
         }
@@ -67,7 +68,8 @@ impl Book {
         self.balances.insert(place, balance);
     }
 
-    pub fn load_reservation(&mut self, reservation: Reservation) {
+    pub fn load_reservation(&mut self, reservation: impl Into<Arc<Reservation>>) {
+        let reservation = reservation.into();
         self.reservations.insert(reservation.id, reservation);
     }
 
@@ -89,7 +91,7 @@ impl Book {
             Action::Reverse { original } => original.draws.as_slice(),
             _ => &[],
         };
-        let held = command.action.reservation().and_then(|id| self.reservations.get(&id));
+        let held = command.action.reservation().and_then(|id| self.reservation(id));
         let held = held.map_or(&[][..], |reservation| &reservation.draws);
         let mut missing: Vec<CreditId> = original.iter().chain(held).map(|draw| draw.credit).collect();
         missing.sort();
@@ -103,7 +105,14 @@ impl Book {
     }
 
     pub fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
-        self.reservations.get(&id)
+        self.reservations.get(&id).map(Arc::as_ref)
+    }
+
+    /// A reservation as it stands, for whoever keeps it beside the book. What becomes of it here is no change to hand over
+    /// then.
+    pub fn kept_elsewhere(&mut self, id: ReservationId) -> Option<Arc<Reservation>> {
+        self.changed_reservations.remove(&id);
+        self.reservations.get(&id).cloned()
     }
 
     pub fn credits(&self) -> &[Credit] {
@@ -117,10 +126,30 @@ impl Book {
     /// Every balance that judging this command may read or move. The reservation it names must be loaded before.
     pub fn places_of(&self, command: &Command, at: Timestamp) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        let held = command.action.reservation().and_then(|id| self.reservations.get(&id));
-        places.extend(held.iter().flat_map(|held| &held.holds).map(|hold| hold.place.clone()));
-        if let Action::Reverse { original } = &command.action {
-            places.extend(original.postings.iter().map(|posting| posting.place.clone()));
+        self.all_places_of(command, at, |place| {
+            if !places.contains(place) {
+                places.push(place.clone());
+            }
+            true
+        });
+        places
+    }
+
+    /// Whether all of [`Book::places_of`] are loaded.
+    pub fn has_places_of(&self, command: &Command, at: Timestamp) -> bool {
+        self.all_places_of(command, at, |place| self.has_balance(place))
+    }
+
+    /// Whether something holds for every place of a command, which may be named more than once. Stops where it does not.
+    fn all_places_of(&self, command: &Command, at: Timestamp, mut holds: impl FnMut(&Place) -> bool) -> bool {
+        let held = command.action.reservation().and_then(|id| self.reservation(id));
+        let original = match &command.action {
+            Action::Reverse { original } => original.postings.as_slice(),
+            _ => &[],
+        };
+        let moved = held.into_iter().flat_map(|held| &held.holds).chain(original);
+        if !moved.map(|posting| &posting.place).all(&mut holds) {
+            return false;
         }
         // What a commit adds to its reservation counts for those it was made for, at the time it was made.
         let (when, scopes) = match held {
@@ -137,18 +166,23 @@ impl Book {
             for terms in &meter.places {
                 if let Some((window, _)) = self.window_for(terms.window, when, at)
                     && let Some(place) = place(name, terms, scopes, window)
-                    && !places.contains(&place)
+                    && !holds(&place)
                 {
-                    places.push(place);
+                    return false;
                 }
             }
         }
-        places
+        true
+    }
+
+    /// The account's window of this kind that `at` falls in.
+    pub(super) fn window(&self, kind: WindowKind, at: Timestamp) -> Window {
+        self.windows.containing(kind, self.terms.anchor, at)
     }
 
     /// The window that something from `when` counts in, judged at `at`, and whether that makes it late.
     pub(super) fn window_for(&self, kind: WindowKind, when: Timestamp, at: Timestamp) -> Option<(Window, bool)> {
-        let open = Window::containing(kind, self.terms.anchor, at);
+        let open = self.window(kind, at);
         if open.contains(when) {
             return Some((open, false));
         }
@@ -156,7 +190,7 @@ impl Book {
         if follows_anchor && when < self.terms.periods_since {
             return Some((open, true));
         }
-        let own = Window::containing(kind, self.terms.anchor, when);
+        let own = self.window(kind, when);
         let closes_at = own.end?.plus_micros(CLOSE_AFTER_MICROS);
         Some(if when > at || at < closes_at { (own, false) } else { (open, true) })
     }
@@ -170,31 +204,19 @@ impl Book {
         self.balances.get(place).copied().ok_or_else(|| NotLoaded::Balance(place.clone()))
     }
 
-    /// Moves a balance. Sums were checked when the posting was made.
-    pub(super) fn post(&mut self, posting: &Posting) {
-        let balance = self.balances.entry(&posting.place);
-        let add = |sum: i64, change: i64| sum.checked_add(change).expect("sums are checked when a posting is made");
-        balance.used = add(balance.used, posting.used);
-        balance.reserved = add(balance.reserved, posting.reserved);
-        balance.credited = add(balance.credited, posting.credited);
-        assert!(balance.reserved >= 0, "more was released than was held at {:?}", posting.place);
-        self.changed_balances.insert(posting.place.clone());
+    /// Moves a balance.
+    pub(super) fn post(&mut self, posting: &Posting) -> Result<(), NotLoaded> {
+        self.amend(&posting.place, |balance| *balance = balance.after(posting))
     }
 
-    pub(super) fn amend(&mut self, place: &Place, change: impl FnOnce(&mut Balance)) {
-        change(self.balances.entry(place));
-        self.changed_balances.insert(place.clone());
+    pub(super) fn amend(&mut self, place: &Place, change: impl FnOnce(&mut Balance)) -> Result<(), NotLoaded> {
+        change(self.balances.change(place).ok_or_else(|| NotLoaded::Balance(place.clone()))?);
+        Ok(())
     }
 
     pub(super) fn draw(&mut self, draws: &[Draw]) -> Result<(), NotLoaded> {
-        for draw in draws {
-            let credit = self.credits.iter_mut().find(|credit| credit.id == draw.credit);
-            let credit = credit.ok_or(NotLoaded::Credit(draw.credit))?;
-            credit.remaining -= draw.amount;
-            let possible = 0..=credit.granted;
-            assert!(possible.contains(&credit.remaining), "{} was drawn to {}", credit.id, credit.remaining);
-            self.changed_credits.insert(draw.credit);
-        }
+        draw_from(&mut self.credits, draws)?;
+        self.changed_credits.extend(draws.iter().map(|draw| draw.credit));
         Ok(())
     }
 
@@ -205,32 +227,25 @@ impl Book {
 
     pub(super) fn put_reservation(&mut self, reservation: Reservation) {
         self.changed_reservations.insert(reservation.id);
-        self.reservations.insert(reservation.id, reservation);
+        self.load_reservation(reservation);
     }
 
-    /// A copy with these balances alone, to try something on.
-    pub(super) fn excerpt(&self, places: &[Place]) -> Book {
-        let mut excerpt = Book::new(self.account, self.terms.clone());
-        for place in places {
-            if let Some(balance) = self.balances.get(place) {
-                excerpt.balances.insert(place.clone(), *balance);
-            }
+    /// Notes what has become of a reservation, and by which event.
+    pub(super) fn settle_reservation(&mut self, id: ReservationId, state: ReservationState, by: EventId) {
+        if let Some(reservation) = self.reservations.get_mut(&id) {
+            let reservation = Arc::make_mut(reservation);
+            (reservation.state, reservation.settled_by) = (state, Some(by));
+            self.changed_reservations.insert(id);
         }
-        excerpt.credits.clone_from(&self.credits);
-        excerpt
     }
 
     /// Hands over what has changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
-        let balances = std::mem::take(&mut self.changed_balances);
         let reservations = std::mem::take(&mut self.changed_reservations);
         let credits = std::mem::take(&mut self.changed_credits);
         Changes {
-            balances: balances
-                .into_iter()
-                .filter_map(|place| self.balances.get(&place).copied().map(|balance| (place, balance)))
-                .collect(),
-            reservations: reservations.iter().filter_map(|id| self.reservations.get(id).cloned()).collect(),
+            balances: self.balances.take_changed(),
+            reservations: reservations.iter().filter_map(|id| self.reservation(*id).cloned()).collect(),
             credits: self.credits.iter().filter(|credit| credits.contains(&credit.id)).cloned().collect(),
         }
     }
@@ -249,9 +264,9 @@ impl Book {
             let shown = meter.places.iter().filter(|place| place.limit.is_some());
             let first = meter.places.iter().take(if limited { 0 } else { 1 });
             for terms in shown.chain(first) {
-                let window = Window::containing(terms.window, self.terms.anchor, at);
+                let window = self.window(terms.window, at);
                 if let Some(place) = place(name, terms, scopes, window) {
-                    states.push(self.limit_state(&place, terms, window, at)?);
+                    states.push(self.limit_state((&place, self.balance(&place)?), terms, window, at));
                 }
             }
         }
@@ -269,7 +284,7 @@ impl Book {
             .filter_map(|name| self.terms.meters.get(name).map(|meter| (name, meter)))
             .flat_map(|(name, meter)| {
                 meter.places.iter().filter_map(move |terms| {
-                    let window = Window::containing(terms.window, self.terms.anchor, at);
+                    let window = self.window(terms.window, at);
                     place(name, terms, scopes, window)
                 })
             })
@@ -278,16 +293,15 @@ impl Book {
 
     pub(super) fn limit_state(
         &self,
-        place: &Place,
+        (place, balance): (&Place, Balance),
         terms: &PlaceTerms,
         window: Window,
         at: Timestamp,
-    ) -> Result<LimitState, NotLoaded> {
-        let balance = self.balance(place)?;
+    ) -> LimitState {
         let limit = terms.limit.as_ref();
         let amount = limit.and_then(|limit| limit.amount);
         let draws_credits = terms.scope == crate::catalog::LimitScope::Account;
-        Ok(LimitState {
+        LimitState {
             meter: place.meter.clone(),
             scope: place.scope,
             scope_id: place.scope_id.clone(),
@@ -303,7 +317,7 @@ impl Book {
             observed_only: limit.is_some_and(super::terms::is_observed),
             denied_status: limit.map_or(429, |limit| limit.denied_status),
             warning_percent: amount.and_then(|amount| reached(&self.terms.warn_at_percent, balance.used, amount)),
-        })
+        }
     }
 }
 
@@ -317,6 +331,18 @@ impl Command {
 pub(super) fn place(meter: &Name, terms: &PlaceTerms, scopes: &Scopes, window: Window) -> Option<Place> {
     let scope_id = scopes.id_of(terms.scope)?;
     Some(Place { scope: terms.scope, scope_id, meter: meter.clone(), window: window.kind, start: window.start })
+}
+
+/// Takes draws from credits, or gives them back.
+pub(super) fn draw_from(credits: &mut [Credit], draws: &[Draw]) -> Result<(), NotLoaded> {
+    for draw in draws {
+        let credit = credits.iter_mut().find(|credit| credit.id == draw.credit);
+        let credit = credit.ok_or(NotLoaded::Credit(draw.credit))?;
+        credit.remaining -= draw.amount;
+        let possible = 0..=credit.granted;
+        assert!(possible.contains(&credit.remaining), "{} was drawn to {}", credit.id, credit.remaining);
+    }
+    Ok(())
 }
 
 /// The highest of `thresholds` (percent, ascending) that `used` of `limit` has reached.

@@ -55,16 +55,16 @@ struct Target<'b> {
     balance: Balance,
 }
 
-/// The movement of `amounts`, counted at `when` and judged at `at`.
+/// The movement of `amounts`, one a meter, counted at `when` and judged at `at`.
 pub(super) fn judge(
     book: &Book,
-    amounts: &[Amount],
+    amounts: &[(&Name, i64)],
     scopes: &Scopes,
     (when, at): (Timestamp, Timestamp),
     side: Side,
 ) -> Result<Movement, Fault> {
     let mut movement = Movement::default();
-    for (meter, amount) in merged(amounts)? {
+    for &(meter, amount) in amounts {
         let terms = book.terms.meters.get(meter).ok_or_else(|| Refusal::MeterUnknown(meter.clone()))?;
         if terms.kind == MeterKind::Sum && amount < 0 {
             return Err(Refusal::NegativeQuantity(meter.clone()).into());
@@ -135,7 +135,7 @@ fn judge_meter(
             && let Some(most) = target.terms.most
             && i128::from(amount - credit) > room(target.balance, most)
         {
-            let denial = denial(book, &target, amount, at)?;
+            let denial = denial(book, &target, amount, at);
             let slot = if is_observed(limit) { &mut movement.would_deny } else { &mut movement.denial };
             keep_longer(slot, denial);
         }
@@ -176,9 +176,9 @@ fn shortfall(target: &Target<'_>, amount: i64) -> i64 {
     i64::try_from(over.clamp(0, i128::from(amount.max(0)))).unwrap_or(0)
 }
 
-fn denial(book: &Book, target: &Target<'_>, requested: i64, at: Timestamp) -> Result<Denial, NotLoaded> {
-    let limit = book.limit_state(&target.place, target.terms, target.window, at)?;
-    Ok(Denial { reason: DenialReason::QuotaExceeded, requested, limit: Some(limit) })
+fn denial(book: &Book, target: &Target<'_>, requested: i64, at: Timestamp) -> Denial {
+    let limit = book.limit_state((&target.place, target.balance), target.terms, target.window, at);
+    Denial { reason: DenialReason::QuotaExceeded, requested, limit: Some(limit) }
 }
 
 /// Of several limits in the way, the one that stands longest tells the caller how long to wait.

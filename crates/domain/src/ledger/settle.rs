@@ -1,19 +1,28 @@
 //! What becomes of reservations: committed, released, or expired by their own rule.
 
+use std::borrow::Cow;
+
 use crate::ids::{EventId, ReservationId};
+use crate::name::Name;
 use crate::time::Timestamp;
 
-use super::balance::Posting;
-use super::book::Book;
+use super::balance::{Balance, Posting};
+use super::book::{Book, draw_from};
 use super::command::{Amount, Command};
-use super::credit::Draw;
+use super::credit::{Draw, available, plan_draws};
 use super::judge::{Fault, Movement, Side, check_sum, judge, merged};
 use super::outcome::Refusal;
 use super::reservation::{OnExpiry, Reservation, ReservationState};
 
 /// What settling moves, or the event that already did.
 pub(super) enum Settlement {
-    Moves { movement: Box<Movement>, reservation: Box<Reservation>, estimated: bool, amounts: Vec<Amount> },
+    Moves {
+        movement: Movement,
+        reservation: ReservationId,
+        state: ReservationState,
+        estimated: bool,
+        amounts: Vec<Amount>,
+    },
     Before(EventId),
 }
 
@@ -26,37 +35,32 @@ pub(super) fn commit(book: &Book, command: &Command, id: ReservationId, at: Time
         ReservationState::Released => return Err(Refusal::ReservationReleased.into()),
         ReservationState::Open | ReservationState::Lapsed | ReservationState::Booked => {}
     }
-    let undone = undo(reservation);
-    let mut settled = book.excerpt(&book.places_of(command, at));
-    undone.postings.iter().for_each(|posting| settled.post(posting));
-    settled.draw(&undone.draws)?;
-    let amounts = if command.amounts.is_empty() { reservation.amounts.clone() } else { command.amounts.clone() };
-    for (meter, amount) in merged(&amounts)? {
-        if amount < 0 {
-            return Err(Refusal::NegativeQuantity(meter.clone()).into());
-        }
+    let amounts = if command.amounts.is_empty() { &reservation.amounts } else { &command.amounts };
+    let merged = merged(amounts)?;
+    if let Some((meter, _)) = merged.iter().find(|(_, amount)| *amount < 0) {
+        return Err(Refusal::NegativeQuantity((*meter).clone()).into());
     }
-    let scopes = &reservation.scopes;
-    let used = book_in_held_windows(&settled, reservation, &amounts, scopes, at)?;
+    let undone = undo(reservation);
+    let used = book_in_held_windows(book, reservation, &undone, &merged, at)?;
     let movement = above_zero(book, Movement { late: used.late, ..sum(undone, used) })?;
-    Ok(settled_as(reservation, ReservationState::Committed, command.event, movement, (false, amounts)))
+    Ok(settled_as(reservation, ReservationState::Committed, movement, (false, amounts.clone())))
 }
 
 /// Gives the hold back; after an expiry that booked the estimate, the estimate.
-pub(super) fn release(book: &Book, command: &Command, id: ReservationId) -> Result<Settlement, Fault> {
+pub(super) fn release(book: &Book, id: ReservationId) -> Result<Settlement, Fault> {
     let reservation = book.reservation(id).ok_or(Refusal::ReservationUnknown)?;
     match reservation.state {
         ReservationState::Released | ReservationState::Lapsed => before(reservation),
         ReservationState::Committed => Err(Refusal::ReservationCommitted.into()),
         ReservationState::Open | ReservationState::Booked => {
             let movement = above_zero(book, undo(reservation))?;
-            Ok(settled_as(reservation, ReservationState::Released, command.event, movement, (false, Vec::new())))
+            Ok(settled_as(reservation, ReservationState::Released, movement, (false, Vec::new())))
         }
     }
 }
 
 /// Settles by the reservation's own rule. Asked too early or twice, it answers with what settled it, or moves nothing.
-pub(super) fn expire(book: &Book, command: &Command, id: ReservationId, at: Timestamp) -> Result<Settlement, Fault> {
+pub(super) fn expire(book: &Book, id: ReservationId, at: Timestamp) -> Result<Settlement, Fault> {
     let reservation = book.reservation(id).ok_or(Refusal::ReservationUnknown)?;
     if !reservation.is_expired(at) {
         return before(reservation);
@@ -78,7 +82,7 @@ pub(super) fn expire(book: &Book, command: &Command, id: ReservationId, at: Time
             (ReservationState::Booked, movement, true, reservation.amounts.clone())
         }
     };
-    Ok(settled_as(reservation, state, command.event, movement, (estimated, amounts)))
+    Ok(settled_as(reservation, state, movement, (estimated, amounts)))
 }
 
 fn before(reservation: &Reservation) -> Result<Settlement, Fault> {
@@ -89,12 +93,10 @@ fn before(reservation: &Reservation) -> Result<Settlement, Fault> {
 fn settled_as(
     reservation: &Reservation,
     state: ReservationState,
-    event: EventId,
     movement: Movement,
     (estimated, amounts): (bool, Vec<Amount>),
 ) -> Settlement {
-    let reservation = Box::new(Reservation { state, settled_by: Some(event), ..reservation.clone() });
-    Settlement::Moves { movement: Box::new(movement), reservation, estimated, amounts }
+    Settlement::Moves { movement, reservation: reservation.id, state, estimated, amounts }
 }
 
 /// The movement that takes back what the reservation stands for now: a hold, a booked estimate, or nothing.
@@ -124,36 +126,42 @@ fn undo(reservation: &Reservation) -> Movement {
 /// A booked estimate may have been given back by hand since: taking it back stops where nothing is used.
 fn above_zero(book: &Book, movement: Movement) -> Result<Movement, Fault> {
     let mut movement = movement;
-    for posting in &mut movement.postings {
+    for posting in movement.postings.iter_mut().filter(|posting| posting.used < 0) {
         let used = book.balance(&posting.place)?.used;
         posting.used = posting.used.max(-used.max(0));
     }
     Ok(movement)
 }
 
-/// Usage of a settled reservation: meters it held count where they were held, others at the time it was made.
+/// Usage of a settled reservation: meters it held count where they were held, others at the time it was made. Judged as
+/// if `undone` had been taken back before; that is of the held meters alone, so the others do not feel it.
 fn book_in_held_windows(
     book: &Book,
     reservation: &Reservation,
-    amounts: &[Amount],
-    scopes: &super::Scopes,
+    undone: &Movement,
+    amounts: &[(&Name, i64)],
     at: Timestamp,
 ) -> Result<Movement, Fault> {
-    let held = |amount: &&Amount| reservation.holds.iter().any(|hold| hold.place.meter == amount.meter);
-    let others: Vec<Amount> = amounts.iter().filter(|amount| !held(amount)).cloned().collect();
-    let mut movement = judge(book, &others, scopes, (reservation.made_at, at), Side::Used)?;
-    for (meter, amount) in merged(amounts)? {
-        let holds: Vec<&Posting> = reservation.holds.iter().filter(|hold| hold.place.meter == *meter).collect();
-        let mut targets = Vec::with_capacity(holds.len());
-        for hold in holds {
-            let balance = book.balance(&hold.place)?;
+    let is_held = |meter: &Name| reservation.holds.iter().any(|hold| hold.place.meter == *meter);
+    let others: Vec<(&Name, i64)> = amounts.iter().filter(|(meter, _)| !is_held(meter)).copied().collect();
+    let mut movement = judge(book, &others, &reservation.scopes, (reservation.made_at, at), Side::Used)?;
+    let mut credits = Cow::Borrowed(book.credits());
+    if !undone.draws.is_empty() {
+        draw_from(credits.to_mut(), &undone.draws)?;
+    }
+    for &(meter, amount) in amounts {
+        let mut targets = Vec::with_capacity(reservation.holds.len());
+        for hold in reservation.holds.iter().filter(|hold| hold.place.meter == *meter) {
+            let taken_back = undone.postings.iter().filter(|posting| posting.place == hold.place);
+            let balance = taken_back.fold(book.balance(&hold.place)?, Balance::after);
             check_sum(meter, balance, amount)?;
-            targets.push((hold.place.clone(), book.shortfall_at(&hold.place, balance, amount)));
+            let lacking = if credits.is_empty() { 0 } else { book.shortfall_at(&hold.place, balance, amount) };
+            targets.push((hold.place.clone(), lacking));
         }
         let lacking = targets.iter().map(|(_, lacking)| *lacking).max().unwrap_or(0);
-        let drawn = lacking.min(super::credit::available(book.credits(), meter, at));
+        let drawn = lacking.min(available(&credits, meter, at));
         if drawn > 0 {
-            movement.draws.extend(super::credit::plan_draws(book.credits(), meter, drawn, at));
+            movement.draws.extend(plan_draws(&credits, meter, drawn, at));
         }
         movement.postings.extend(targets.into_iter().map(|(place, lacking)| Posting {
             place,

@@ -17,24 +17,25 @@ use super::postponed::Postponed;
 use super::redo::{DayKey, DaySum};
 use super::{Answer, CallerKey, Durability, LedgerError, Request};
 use crate::StorageError;
+use crate::id_map::{IdMap, IdSet};
 
 /// Accounts' books, and what has been written to memory but not yet to the database.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub books: HashMap<AccountId, Book>,
+    pub books: IdMap<AccountId, Book>,
     /// Callers' keys that were found in the database, and those this batch adds.
     pub keys: HashMap<(AccountId, [u8; 16]), KnownKey>,
     pub writes: Writes,
     /// Accounts in which something was accepted.
-    pub accepted: HashSet<AccountId>,
-    new_reservations: HashMap<ReservationId, (Name, Arc<str>)>,
+    pub accepted: IdSet<AccountId>,
+    new_reservations: IdMap<ReservationId, (Name, Arc<str>)>,
     /// Holds of this process alone that were found or made, and whether they were open.
-    pub held: HashMap<ReservationId, bool>,
+    pub held: IdMap<ReservationId, bool>,
     pub held_changes: HeldChanges,
     /// Whether holds of this process alone may be made: its engine looks after them.
     pub holds_in_process: bool,
     /// Originals that were reversed, by what: found in the database, or in this batch.
-    pub reversed: HashMap<EventId, EventId>,
+    pub reversed: IdMap<EventId, EventId>,
 }
 
 #[derive(Clone, Copy)]
@@ -171,8 +172,8 @@ impl Batch {
     }
 
     fn note_held(&mut self, request: &Request, event: &Event) {
-        let book = self.books.get(&event.id.account);
-        let reservation = event.reservation.and_then(|id| book?.reservation(id)).cloned();
+        let book = self.books.get_mut(&event.id.account);
+        let reservation = event.reservation.and_then(|id| book?.kept_elsewhere(id));
         let Some(reservation) = reservation else { return };
         if let Some(was_open) = self.held.get(&reservation.id) {
             self.held_changes.settled.push((reservation, *was_open));
@@ -186,10 +187,11 @@ impl Batch {
     /// The event as it is written. What books a hold that was never written takes nothing back.
     fn as_kept(&mut self, event: &Event) -> Event {
         let mut event = event.clone();
-        let book = self.books.get(&event.id.account);
-        let held = event.reservation.and_then(|id| Some((book?.reservation(id)?, *self.held.get(&id)?)));
-        if let Some((held, was_open)) = held {
-            self.held_changes.settled.push((held.clone(), was_open));
+        let held = event.reservation.and_then(|id| Some((id, *self.held.get(&id)?)));
+        if let Some((id, was_open)) = held
+            && let Some(reservation) = self.books.get_mut(&event.id.account).and_then(|book| book.kept_elsewhere(id))
+        {
+            self.held_changes.settled.push((reservation, was_open));
             event.postings.iter_mut().for_each(|posting| posting.reserved = 0);
         }
         event
@@ -249,8 +251,7 @@ impl Batch {
             let changes = book.take_changes();
             writes.balances.extend(changes.balances.into_iter().map(|(place, balance)| (*account, place, balance)));
             writes.credits.extend(changes.credits.into_iter().map(|credit| (*account, credit)));
-            let held = |reservation: &Reservation| self.held_changes.concern(reservation.id);
-            for reservation in changes.reservations.into_iter().filter(|reservation| !held(reservation)) {
+            for reservation in changes.reservations {
                 writes.reservations.push(match self.new_reservations.remove(&reservation.id) {
                     Some((model, details)) => ReservationWrite::New(reservation, model, details),
                     None => ReservationWrite::Settled(reservation),

@@ -5,7 +5,7 @@
 //! them added ([`Held::reserved`]); no event tells of them until what was used is booked. One whose end must outlive the
 //! process is kept in the database ([`keep`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::ids::{AccountId, EventId, ReservationId};
@@ -20,9 +20,10 @@ use super::batch::{EventRow, ReservationWrite};
 use super::redo::BalanceKey;
 use super::reservations::{Renewal, renew};
 use super::sqlite::balance_on_disk;
-use super::sqlite_writing::{insert_event, write_reservation};
+use super::sqlite_writing::{insert_events, write_reservation};
 use super::write_back::log_batch;
 use crate::StorageError;
+use crate::id_map::IdMap;
 use crate::sqlite::in_transaction;
 use crate::tx::{Engine, Tx};
 
@@ -32,27 +33,20 @@ const REMEMBERED_MICROS: i64 = MICROS_PER_DAY;
 /// A hold with what is kept beside it.
 #[derive(Clone)]
 pub(crate) struct Hold {
-    pub reservation: Reservation,
+    pub reservation: Arc<Reservation>,
     pub model: Name,
     pub details: Arc<str>,
 }
 
 #[derive(Default)]
-pub(crate) struct Held(Mutex<HashMap<AccountId, Vec<Hold>>>);
+pub(crate) struct Held(Mutex<IdMap<AccountId, Vec<Hold>>>);
 
 /// What a batch does to holds, for when it is committed.
 #[derive(Default)]
 pub(crate) struct HeldChanges {
     pub made: Vec<Hold>,
     /// Booked or given back, and whether its time was not over.
-    pub settled: Vec<(Reservation, bool)>,
-}
-
-impl HeldChanges {
-    pub fn concern(&self, reservation: ReservationId) -> bool {
-        self.made.iter().any(|hold| hold.reservation.id == reservation)
-            || self.settled.iter().any(|(settled, _)| settled.id == reservation)
-    }
+    pub settled: Vec<(Arc<Reservation>, bool)>,
 }
 
 impl Held {
@@ -80,7 +74,7 @@ impl Held {
         changes: &HeldChanges,
     ) -> Vec<(BalanceKey, Balance)> {
         for ((account, place), balance) in &mut balances {
-            let of_account = |reservation: &&Reservation| reservation.id.account == *account;
+            let of_account = |reservation: &&Arc<Reservation>| reservation.id.account == *account;
             let made = changes.made.iter().map(|hold| &hold.reservation).filter(of_account);
             let made: i64 = made.map(|reservation| reserved_at(reservation, place)).sum();
             let settled = changes.settled.iter().filter(|(_, was_open)| *was_open).map(|(settled, _)| settled);
@@ -116,7 +110,7 @@ impl Held {
         let Some(holds) = held.get_mut(&account) else { return false };
         let mut has_lapsed = false;
         for hold in holds.iter_mut().filter(|hold| hold.reservation.is_expired(now)) {
-            hold.reservation.state = ReservationState::Lapsed;
+            Arc::make_mut(&mut hold.reservation).state = ReservationState::Lapsed;
             has_lapsed = true;
         }
         holds.retain(|hold| now.since(hold.reservation.expires_at) < REMEMBERED_MICROS);
@@ -131,14 +125,17 @@ impl Held {
         let holds = held.get_mut(&renewal.reservation.account);
         if let Some(hold) = holds.and_then(|all| all.iter_mut().find(|hold| hold.reservation.id == renewal.reservation))
         {
-            hold.reservation.expires_at = renewal.expires_at;
+            Arc::make_mut(&mut hold.reservation).expires_at = renewal.expires_at;
         }
     }
 }
 
-fn remove(held: &mut HashMap<AccountId, Vec<Hold>>, reservation: ReservationId) {
+fn remove(held: &mut IdMap<AccountId, Vec<Hold>>, reservation: ReservationId) {
     if let Some(holds) = held.get_mut(&reservation.account) {
-        holds.retain(|hold| hold.reservation.id != reservation);
+        // Each was made once, and their order says nothing.
+        if let Some(found) = holds.iter().position(|hold| hold.reservation.id == reservation) {
+            holds.swap_remove(found);
+        }
         if holds.is_empty() {
             held.remove(&reservation.account);
         }
@@ -157,7 +154,8 @@ pub(crate) fn keep(connection: &Connection, shared: &Shared, renewals: &[Renewal
             Some(hold) if hold.reservation.state != ReservationState::Open => {}
             Some(hold) if renewal.on_expiry == OnExpiry::Commit => {
                 let (expires_at, on_expiry) = (renewal.expires_at, renewal.on_expiry);
-                kept.push(Hold { reservation: Reservation { expires_at, on_expiry, ..hold.reservation }, ..hold });
+                let reservation = Reservation { expires_at, on_expiry, ..Arc::unwrap_or_clone(hold.reservation) };
+                kept.push(Hold { reservation: Arc::new(reservation), ..hold });
             }
             Some(_) => shared.held.renew(renewal),
             None => in_database.push(renewal),
@@ -208,9 +206,9 @@ fn write(connection: &Connection, shared: &Shared, kept: &[Hold]) -> Result<supe
             reverses: None,
         };
         let row = EventRow { event, over_limit: false, model: model.clone(), details: details.clone() };
-        insert_event(connection, &row)?;
-        let reservation = ReservationWrite::New(reservation.clone(), model.clone(), details.clone());
-        write_reservation(connection, &reservation, &mut HashMap::new())?;
+        insert_events(connection, &[row])?;
+        let reservation = ReservationWrite::New(Reservation::clone(reservation), model.clone(), details.clone());
+        write_reservation(connection, &reservation, &mut IdMap::default())?;
     }
     log_batch(connection, &shared.unwritten, balances.into_iter().collect(), Vec::new())
 }

@@ -4,7 +4,7 @@
 //! write too: while they do, it answers checks only, and only for a moment; a batch judges by it where the account's row
 //! still has the version it is remembered as of.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::postponed::Postponed;
 use super::solitude::{FRESH_MICROS, Solitude};
 use crate::bounded_map::BoundedMap;
+use crate::id_map::IdHasher;
 
 const SHARDS: usize = 64;
 /// Balances remembered for one account; past it they are dropped and read again as needed.
@@ -24,7 +25,7 @@ const DENIALS_AN_ACCOUNT: usize = 32;
 
 pub(crate) struct Memory {
     shards: Vec<Mutex<Shard>>,
-    hasher: RandomState,
+    hasher: IdHasher,
     /// How often something of a shard was forgotten: who began before it must not put back what it knew.
     forgotten: Vec<AtomicU64>,
     /// Whether other processes may write to the same database.
@@ -34,7 +35,7 @@ pub(crate) struct Memory {
 }
 
 struct Shard {
-    accounts: BoundedMap<AccountId, Remembered>,
+    accounts: BoundedMap<AccountId, Remembered, IdHasher>,
     /// Raised by everything that was committed; a reader that began before it must not add what it read.
     version: u64,
 }
@@ -109,10 +110,11 @@ pub(crate) struct Moment(Vec<u64>);
 
 impl Memory {
     pub fn new(accounts: usize, shared: bool) -> Self {
-        let shard = || Mutex::new(Shard { accounts: BoundedMap::new(accounts / SHARDS), version: 0 });
+        let accounts = || BoundedMap::with_hasher(accounts / SHARDS, IdHasher::default());
+        let shard = || Mutex::new(Shard { accounts: accounts(), version: 0 });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
-            hasher: RandomState::new(),
+            hasher: IdHasher::default(),
             forgotten: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             shared,
             solitude: Solitude::default(),

@@ -1,6 +1,5 @@
 //! A batch on SQLite, run by the writer thread: judged by what memory knows, filled on demand, one commit for all.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use super::sqlite_writing::{fill_replays, write};
 use super::write_back::agree_with_log;
 use super::{Answer, CallerKey, Durability, LedgerError, Pending, Request, Shared, reading, reservations, terms};
 use crate::StorageError;
+use crate::id_map::IdMap;
 use crate::sqlite::in_unsynced_transaction;
 use crate::tx::{Engine, Tx};
 
@@ -57,8 +57,9 @@ impl Ran {
 /// does not fail its neighbours; when the database cannot write, all are told so and nothing is remembered.
 pub(crate) fn run_batch(connection: &Connection, shared: &Shared, pending: Vec<Pending>) -> Ran {
     let started = now();
+    let is_in_time = |pending: &Pending| started < pending.deadline;
     let (waiting, late): (Vec<Pending>, Vec<Pending>) =
-        pending.into_iter().partition(|pending| started < pending.deadline);
+        if pending.iter().all(is_in_time) { (pending, Vec::new()) } else { pending.into_iter().partition(is_in_time) };
     let mut answers: Vec<_> = late.into_iter().map(|pending| (pending, Err(LedgerError::TooLate))).collect();
     if waiting.is_empty() {
         return Ran { answers, started };
@@ -104,8 +105,8 @@ fn try_batch(connection: &Connection, shared: &Shared, requests: &[&Request]) ->
     let (at, began) = (shared.clock.now(), shared.memory.moment());
     let mut batch = Batch::default();
     batch.holds_in_process = true;
-    let mut expiries: HashMap<AccountId, Option<Timestamp>> = HashMap::new();
-    let judge = |batch: &mut Batch, expiries: &mut HashMap<_, _>| {
+    let mut expiries: IdMap<AccountId, Option<Timestamp>> = IdMap::default();
+    let judge = |batch: &mut Batch, expiries: &mut IdMap<_, _>| {
         let plans = plans(connection, shared)?;
         let mut loader = Loader { connection, shared, plans: &plans, at, batch, expiries };
         requests.iter().map(|request| loader.run(request)).collect::<Result<Answers, StorageError>>()
@@ -162,7 +163,7 @@ struct Loader<'b> {
     plans: &'b PlanBook,
     at: Timestamp,
     batch: &'b mut Batch,
-    expiries: &'b mut HashMap<AccountId, Option<Timestamp>>,
+    expiries: &'b mut IdMap<AccountId, Option<Timestamp>>,
 }
 
 impl Loader<'_> {
@@ -261,16 +262,15 @@ impl Loader<'_> {
         {
             self.batch.reversed.insert(original.event, by);
         }
-        let Some(book) = self.batch.books.get_mut(&account) else { return Ok(()) };
         for credit in book.missing_credits(command) {
             if let Some(found) = reading::load_credit(&mut Tx::new(Engine::Sqlite(connection)), account, credit)? {
                 book.load_credit(found);
             }
         }
-        let places = book.places_of(command, self.at);
-        if places.iter().all(|place| book.has_balance(place)) {
+        if book.has_places_of(command, self.at) {
             return Ok(());
         }
+        let places = book.places_of(command, self.at);
         self.shared.memory.fill(book, &places);
         for place in places {
             if !book.has_balance(&place) {

@@ -1,7 +1,5 @@
 //! Writing a judged batch to SQLite, row by row with prepared statements, inside the batch's transaction.
 
-use std::collections::HashMap;
-
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -11,6 +9,7 @@ use super::unwritten::Done;
 use super::write_back::log_batch;
 use super::{Answer, LedgerError, Request, Shared, key_bucket, reading, rows, stored_event};
 use crate::StorageError;
+use crate::id_map::IdMap;
 use crate::tx::{Engine, Tx};
 
 const INSERT_EVENT: &str = "INSERT INTO usage_events (account_id, id, action, at, occurred_at, flags, model, amounts, \
@@ -37,7 +36,7 @@ pub(super) fn write(
     connection: &Connection,
     shared: &Shared,
     batch: &mut Batch,
-    expiries: &mut HashMap<AccountId, Option<Timestamp>>,
+    expiries: &mut IdMap<AccountId, Option<Timestamp>>,
 ) -> Result<Done, StorageError> {
     let changes = batch.take_book_writes();
     write_events(connection, &batch.writes)?;
@@ -64,30 +63,30 @@ pub(super) fn write(
     log_batch(connection, &shared.unwritten, balances, days)
 }
 
-pub(super) fn insert_event(connection: &Connection, row: &EventRow) -> Result<(), StorageError> {
-    let EventRow { event, over_limit, model, details } = row;
-    connection.prepare_cached(INSERT_EVENT)?.execute(params![
-        event.id.account.to_string(),
-        event.id.own_text(),
-        event.action.as_str(),
-        event.at.micros(),
-        event.occurred_at.micros(),
-        rows::flags(event, *over_limit),
-        model.as_str(),
-        rows::encode_amounts(&event.amounts),
-        rows::encode_postings(&event.postings),
-        rows::encode_draws(&event.draws),
-        &**details,
-        event.reservation.map(|id| id.own_text()),
-        event.reverses.map(|id| id.own_text()),
-    ])?;
+pub(super) fn insert_events(connection: &Connection, rows: &[EventRow]) -> Result<(), StorageError> {
+    let mut statement = connection.prepare_cached(INSERT_EVENT)?;
+    for EventRow { event, over_limit, model, details } in rows {
+        statement.execute(params![
+            event.id.account.to_string(),
+            event.id.own_text(),
+            event.action.as_str(),
+            event.at.micros(),
+            event.occurred_at.micros(),
+            rows::flags(event, *over_limit),
+            model.as_str(),
+            rows::encode_amounts(&event.amounts),
+            rows::encode_postings(&event.postings),
+            rows::encode_draws(&event.draws),
+            &**details,
+            event.reservation.map(|id| id.own_text()),
+            event.reverses.map(|id| id.own_text()),
+        ])?;
+    }
     Ok(())
 }
 
 fn write_events(connection: &Connection, writes: &Writes) -> Result<(), StorageError> {
-    for row in &writes.events {
-        insert_event(connection, row)?;
-    }
+    insert_events(connection, &writes.events)?;
     for (original, by) in &writes.reversed {
         let mut statement = connection.prepare_cached(MARK_REVERSED)?;
         statement.execute(params![original.account.to_string(), original.own_text(), by.own_text()])?;
@@ -109,7 +108,7 @@ fn write_events(connection: &Connection, writes: &Writes) -> Result<(), StorageE
 pub(super) fn write_reservation(
     connection: &Connection,
     change: &ReservationWrite,
-    expiries: &mut HashMap<AccountId, Option<Timestamp>>,
+    expiries: &mut IdMap<AccountId, Option<Timestamp>>,
 ) -> Result<(), StorageError> {
     match change {
         ReservationWrite::New(reservation, model, details) => {
@@ -163,7 +162,7 @@ fn write_jobs(connection: &Connection, writes: &Writes) -> Result<(), StorageErr
 fn find_next_expiries(
     connection: &Connection,
     now: Timestamp,
-    expiries: &mut HashMap<AccountId, Option<Timestamp>>,
+    expiries: &mut IdMap<AccountId, Option<Timestamp>>,
 ) -> Result<(), StorageError> {
     for (account, next) in expiries {
         if next.is_some_and(|next| next <= now) {
