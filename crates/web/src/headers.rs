@@ -3,13 +3,16 @@
 //! `X-RateLimit-*` carries the limit's exact amounts and the Unix second of its reset; `RateLimit` and `RateLimit-Policy`
 //! are the IETF's fields, whose numbers are whole; `X-Remaining-Usage` is what is left, or `unlimited`.
 
+use std::fmt::Write;
+
 use app::error::Denied;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::BytesMut;
+use domain::ids::EventId;
 use domain::ledger::LimitState;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 
-use self::Part::{Amount, Number, Quoted, Text};
+use self::Part::{Amount, Event, Number, Quoted, Text};
 use crate::answer::Decimal;
 
 pub const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -31,30 +34,31 @@ pub fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 
 /// Writes headers one after another into memory that they share. In parts, and not by `format!`, since every metered
 /// answer has seven of them.
-struct Lines<'h> {
+pub struct Lines<'h> {
     headers: &'h mut HeaderMap,
     text: BytesMut,
 }
 
-/// All headers of a denial are hardly ever longer.
+/// All headers of an answer are hardly ever longer.
 const LINES_BYTES: usize = 256;
 
 #[derive(Clone, Copy)]
-enum Part<'p> {
+pub enum Part<'p> {
     Text(&'p str),
     /// A string of structured fields (RFC 9651).
     Quoted(&'p str),
     Number(i64),
     Amount(Decimal),
+    Event(EventId),
 }
 
 impl<'h> Lines<'h> {
-    fn of(headers: &'h mut HeaderMap) -> Self {
+    pub fn of(headers: &'h mut HeaderMap) -> Self {
         Self { headers, text: BytesMut::with_capacity(LINES_BYTES) }
     }
 
     /// As [`put`].
-    fn put(&mut self, name: HeaderName, parts: &[Part<'_>]) {
+    pub fn put(&mut self, name: HeaderName, parts: &[Part<'_>]) {
         self.add_all(parts);
         let text = self.text.split().freeze();
         if text.is_ascii()
@@ -76,18 +80,33 @@ impl<'h> Lines<'h> {
             }
             Quoted(text) => self.add_all(&[Text("\""), Text(text), Text("\"")]),
             Number(number) => self.add(Text(itoa::Buffer::new().format(number))),
-            Amount(amount) => match amount.as_whole() {
-                Some(whole) => self.add(Number(whole)),
-                None => self.add(Text(&amount.to_string())),
-            },
+            Amount(amount) => self.add_amount(amount),
+            Event(id) => write!(self.text, "{id}").expect("there is always more memory"),
+        }
+    }
+
+    /// As `Display` of the amount has it.
+    fn add_amount(&mut self, Decimal { value, places }: Decimal) {
+        let scale = 10u64.pow(places as u32);
+        let (whole, fraction) = (value.unsigned_abs() / scale, value.unsigned_abs() % scale);
+        if value < 0 {
+            self.add(Text("-"));
+        }
+        self.add(Text(itoa::Buffer::new().format(whole)));
+        if fraction != 0 {
+            // The one in front keeps the zeros that the fraction begins with.
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(scale + fraction);
+            self.add_all(&[Text("."), Text(digits[1..].trim_end_matches('0'))]);
         }
     }
 }
 
 /// What a metered answer tells of the limits it touched.
-pub fn add_limits(headers: &mut HeaderMap, limits: &[LimitState], at: Timestamp) {
-    let Some(tightest) = tightest(limits) else { return };
-    add_limit(&mut Lines::of(headers), tightest, at);
+pub fn add_limits(lines: &mut Lines<'_>, limits: &[LimitState], at: Timestamp) {
+    if let Some(tightest) = tightest(limits) {
+        add_limit(lines, tightest, at);
+    }
 }
 
 fn add_limit(lines: &mut Lines<'_>, limit: &LimitState, at: Timestamp) {
@@ -205,7 +224,7 @@ mod tests {
 
     fn shown(limits: &[LimitState], at: Timestamp) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
-        add_limits(&mut headers, limits, at);
+        add_limits(&mut Lines::of(&mut headers), limits, at);
         let mut shown: Vec<(String, String)> =
             headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         shown.sort();
@@ -258,6 +277,19 @@ mod tests {
             limit("week", Some(5_000_000), 5_000_000, Some(600)),
         ];
         assert_eq!(tightest(&limits).map(|limit| limit.meter.as_str()), Some("month"));
+    }
+
+    #[test]
+    fn amounts_are_written_as_they_are_shown_elsewhere() {
+        let mut headers = HeaderMap::new();
+        let mut lines = Lines::of(&mut headers);
+        for value in [0, 1, -1, 10, 999_999, 1_000_000, 2_500_000, -250_000, 123_456_789_012, i64::MAX, i64::MIN] {
+            for places in [6, 9] {
+                let amount = Decimal { value, places };
+                lines.put(LIMIT, &[Amount(amount)]);
+                assert_eq!(lines.headers[LIMIT], amount.to_string());
+            }
+        }
     }
 
     #[test]

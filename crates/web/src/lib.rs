@@ -4,6 +4,8 @@
 //! [`extract`] into types, what goes wrong is told by one table in [`problem`]. [`operations`] wraps every request once:
 //! its id, time limit, log line and counters. [`server`] owns the connections.
 
+use std::pin::Pin;
+
 mod answer;
 pub mod api;
 mod canonical;
@@ -25,3 +27,9 @@ pub use measurements::Measurements;
 pub use router::{openapi, router};
 pub use server::serve;
 pub use state::{Readiness, WebState};
+
+/// A future on the heap, made where it is to stand: one that is made first and boxed then is moved with all the room that
+/// it may ever need.
+fn boxed<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::into_pin(Box::write(Box::new_uninit(), make()))
+}

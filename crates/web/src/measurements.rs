@@ -28,13 +28,21 @@ pub struct Measurements {
     routes: Arc<RwLock<Routes>>,
 }
 
-/// By route, then by method and status: the registry's own look-up would build a key for every request.
-type Routes = HashMap<Box<str>, HashMap<(Method, u16), Handles>>;
+/// By route, then the few methods and statuses it is answered with: the registry's own look-up would build a key for
+/// every request.
+type Routes = HashMap<Box<str>, Vec<((Method, u16), Handles)>>;
 
 #[derive(Clone)]
 struct Handles {
     requests: Counter,
     duration: Histogram,
+}
+
+impl Handles {
+    fn count(&self, took: Duration) {
+        self.requests.increment(1);
+        self.duration.record(took.as_secs_f64());
+    }
 }
 
 impl Measurements {
@@ -59,10 +67,12 @@ impl Measurements {
     /// One request that was answered.
     pub fn count_request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
         let place = (method.clone(), status.as_u16());
-        let known = self.routes.read().get(route).and_then(|handles| handles.get(&place)).cloned();
-        let handles = known.unwrap_or_else(|| self.add(route, place));
-        handles.requests.increment(1);
-        handles.duration.record(took.as_secs_f64());
+        if let Some(handles) = self.routes.read().get(route)
+            && let Some((_, handles)) = handles.iter().find(|(known, _)| *known == place)
+        {
+            return handles.count(took);
+        }
+        self.add(route, place).count(took);
     }
 
     fn add(&self, route: &str, (method, status): (Method, u16)) -> Handles {
@@ -73,7 +83,11 @@ impl Measurements {
         let mut routes = self.routes.write();
         // A method that nobody defined is shown as another one; it is not remembered.
         if shown != OTHER {
-            routes.entry(route.into()).or_default().insert((method, status), handles.clone());
+            let known = routes.entry(route.into()).or_default();
+            // Another request may have come here first.
+            if known.iter().all(|(place, _)| *place != (method.clone(), status)) {
+                known.push(((method, status), handles.clone()));
+            }
         }
         handles
     }

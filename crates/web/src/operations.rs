@@ -1,22 +1,25 @@
 //! What happens to every request, once: its id, a span, a time limit, a caught panic, the written problem, security
 //! headers, counters and a log line. One function, since each further layer costs every request.
 
+use std::convert::Infallible;
+use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use domain::ids::Kind;
+use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::headers::REQUEST_ID;
 use crate::problem::{self, EdgeError, Failure, Place};
-use crate::{WebState, gateway, pages};
+use crate::{WebState, boxed, gateway, pages};
 
 /// The longest that any request may take, but a model call.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -24,6 +27,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_MODEL_CALL: Duration = Duration::from_secs(3_600);
 const GATEWAY: &str = "/v1/";
 const LONGEST_REQUEST_ID: usize = 128;
+/// A prefix and 26 letters.
+const MADE_LENGTH: usize = RequestKind::PREFIX.len() + 26;
 /// The route of requests that none matches.
 const NO_ROUTE: &str = "none";
 
@@ -41,8 +46,9 @@ impl RequestId {
         if let Some(given) = headers.get(REQUEST_ID).filter(|given| is_request_id(given.as_bytes())) {
             return Self(given.clone());
         }
-        let made = HeaderValue::try_from(state.app.new_id::<RequestKind>().to_string());
-        Self(made.expect("ids are letters and digits"))
+        let mut made = String::with_capacity(MADE_LENGTH);
+        write!(made, "{}", state.app.new_id::<RequestKind>()).expect("there is always more memory");
+        Self(HeaderValue::try_from(made).expect("ids are letters and digits"))
     }
 }
 
@@ -58,27 +64,60 @@ fn is_request_id(text: &[u8]) -> bool {
     (1..=LONGEST_REQUEST_ID).contains(&text.len()) && text.iter().all(is_plain)
 }
 
-/// The layer around everything.
+/// The layer around everything. Written out, since one made of a function puts a further box around every answer.
+#[derive(Clone)]
+pub struct Operations(pub Arc<WebState>);
+
+/// A route with the layer around it.
+#[derive(Clone)]
+pub struct Operated {
+    state: Arc<WebState>,
+    route: Route,
+}
+
+impl Layer<Route> for Operations {
+    type Service = Operated;
+
+    fn layer(&self, route: Route) -> Operated {
+        Operated { state: self.0.clone(), route }
+    }
+}
+
+impl Service<Request> for Operated {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.route, context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { state, route } = self.clone();
+        boxed(move || operate(state, request, route))
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "how long a request took is a duration, not a time of the product")]
-pub async fn operate(State(state): State<Arc<WebState>>, mut request: Request, next: Next) -> Response {
+async fn operate(state: Arc<WebState>, mut request: Request, mut route: Route) -> Result<Response, Infallible> {
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &state);
     let method = request.method().clone();
     let uri = request.uri().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let name = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!(
         "request",
         request_id = id.as_str(),
         method = method.as_str(),
-        route,
+        route = name,
         status = tracing::field::Empty,
         duration_ms = tracing::field::Empty,
     );
     let of_gateway = uri.path().starts_with(GATEWAY).then(|| gateway::kind_of_client(request.headers()));
     let longest = if of_gateway.is_some() { LONGEST_MODEL_CALL } else { LONGEST };
-    let response = answered(next.run(request), longest).instrument(span.clone()).await;
+    let response = answered(route.call(request), longest).instrument(span.clone()).await;
     let place = Place { path: uri.path(), request_id: id.as_str() };
     let mut response = span.in_scope(|| match of_gateway {
         Some(kind) => gateway::finish(response, &state.app, kind, place),
@@ -88,15 +127,15 @@ pub async fn operate(State(state): State<Arc<WebState>>, mut request: Request, n
     secure(response.headers_mut(), uri.path());
     response.headers_mut().insert(REQUEST_ID, id.0.clone());
     let (status, took) = (response.status(), started.elapsed());
-    state.measurements.count_request(&method, route, status, took);
+    state.measurements.count_request(&method, name, status, took);
     log(&span, status, took);
-    response
+    Ok(response)
 }
 
 /// The answer, or the failure that there is none: after a panic, or when time is up.
-async fn answered(answering: impl Future<Output = Response>, longest: Duration) -> Response {
+async fn answered(answering: impl Future<Output = Result<Response, Infallible>>, longest: Duration) -> Response {
     match tokio::time::timeout(longest, caught(answering)).await {
-        Ok(Some(response)) => response,
+        Ok(Some(Ok(response))) => response,
         Ok(None) => Failure::from(EdgeError::Panicked).into_response(),
         Err(_) => Failure::from(EdgeError::TookTooLong).into_response(),
     }

@@ -37,6 +37,7 @@ use crate::api::webhooks::{deliveries, endpoints};
 use crate::api::{
     authorize, benchmark, clock, hand_offs, invitations as taken_up, noop, rate_limits, subscription, users,
 };
+use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::{WebState, answer, docs_page, gateway, health, idempotency, operations, pages};
 
@@ -208,7 +209,7 @@ pub fn router(state: Arc<WebState>) -> Router {
     routes
         .fallback(operations::no_such_route)
         .method_not_allowed_fallback(operations::method_not_allowed)
-        .layer(from_fn_with_state(state.clone(), operations::operate))
+        .layer(Operations(state.clone()))
         .with_state(state)
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Endpoint;
-use super::loose::Object;
+use super::loose::{Object, from_bytes};
 use super::spoken::Spoken;
 
 /// Where whole answers of all forms say what they say.
@@ -23,7 +23,7 @@ struct Answer<'json> {
 /// The text that a whole answer delivers, to estimate tokens from: content, reasoning, calls of tools. A transcript
 /// that was asked for as plain text or as subtitles is its own text. Empty where there is none.
 pub fn answer_text_of(endpoint: Endpoint, body: &[u8]) -> String {
-    let answer = serde_json::from_slice::<Object<Answer<'_>>>(body);
+    let answer = from_bytes::<Object<Answer<'_>>>(body);
     let Ok(Object(Some(answer))) = answer else {
         return if endpoint.is_multipart() { String::from_utf8_lossy(body).into_owned() } else { String::new() };
     };

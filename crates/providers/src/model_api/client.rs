@@ -22,7 +22,7 @@ use crate::connections::{Connector, NoAuthorities, NoConnection};
 
 /// What of an answer's headers tells the client something. Limits and identities of the operator's own account are left
 /// out.
-const PASSED_ON: [HeaderName; 8] = [
+static PASSED_ON: [HeaderName; 8] = [
     http::header::CONTENT_TYPE,
     http::header::CONTENT_ENCODING,
     http::header::RETRY_AFTER,
@@ -135,8 +135,13 @@ fn no_answer(error: &NoAnswer) -> SendError {
 }
 
 fn worth_passing_on(headers: &HeaderMap) -> HeaderMap {
-    let of_name = |name: &HeaderName| headers.get(name).map(|value| (name.clone(), value.clone()));
-    PASSED_ON.iter().filter_map(of_name).collect()
+    let mut passed_on = HeaderMap::new();
+    for name in &PASSED_ON {
+        if let Some(value) = headers.get(name) {
+            passed_on.insert(name, value.clone());
+        }
+    }
+    passed_on
 }
 
 impl SendError {

@@ -24,7 +24,8 @@ const INCLUDE_USAGE: &str = "include_usage";
 pub struct Fields {
     /// Behind the brace that opens the object.
     pub start: usize,
-    pub model: Option<(String, Range<usize>)>,
+    pub model: Option<String>,
+    pub model_place: Range<usize>,
     pub stream: Option<bool>,
     pub stream_options: Option<StreamOptions>,
     pub max_output_tokens: Option<u64>,
@@ -253,9 +254,8 @@ impl<'body> Reader<'body> {
     fn known<E: serde::de::Error>(&mut self, field: Field, raw: &'body RawValue) -> Result<(), E> {
         match field {
             Field::Model => {
-                let place = self.place(raw);
-                let model = self.small(raw, "model", WANTED_MODEL, read_model)?;
-                self.fields.model = model.map(|model| (model, place));
+                self.fields.model_place = self.place(raw);
+                self.fields.model = self.small(raw, "model", WANTED_MODEL, read_model)?;
             }
             Field::Stream => self.fields.stream = self.small(raw, "stream", "true or false", read_flag)?,
             Field::StreamFormat => {

@@ -9,6 +9,15 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// Reads JSON from bytes. They are looked at once for whether they are text: to look at each key costs more. What is
+/// none is read too, since only keys and texts that are wanted have to be text.
+pub fn from_bytes<'json, T: Deserialize<'json>>(json: &'json [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    }
+}
+
 /// Text, or empty.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Text<'json>(pub Cow<'json, str>);

@@ -105,14 +105,14 @@ impl ModelRequest {
         }
         let text = std::str::from_utf8(&body).map_err(|_| RequestError::NotText)?;
         let mut fields = fields::read(endpoint, text)?;
-        let (model, _) = fields.model.as_ref().ok_or(RequestError::Missing { field: "model" })?;
+        let model = fields.model.take().ok_or(RequestError::Missing { field: "model" })?;
         let asked =
             matches!(&fields.stream_options, Some(StreamOptions::Object { include_usage: Some((true, _)), .. }));
         let prompts = if endpoint == Endpoint::Completions { fields.weight.messages.max(1) } else { 1 };
         let answers = fields.choices.unwrap_or(1).max(fields.best_of.unwrap_or(1)).max(1);
         Ok(Self {
             endpoint,
-            model: model.clone(),
+            model,
             stream: fields.stream.unwrap_or(false),
             wants_usage: asked,
             max_output_tokens: fields.max_output_tokens,
@@ -188,8 +188,8 @@ impl ModelRequest {
             }
             Places::Upload(_) => {}
             Places::Json(fields) => {
-                if let Some((_, place)) = fields.model.as_ref().filter(|(asked, _)| asked != model) {
-                    edits.replace(place.clone(), Value::from(model).to_string());
+                if model != self.model {
+                    edits.replace(fields.model_place.clone(), Value::from(model).to_string());
                 }
                 if ask_for_usage && self.stream && self.endpoint.has_stream_options() {
                     edits.ask_for_usage(fields);

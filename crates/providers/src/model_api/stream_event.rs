@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::Endpoint;
-use super::loose::{Count, Object, Text};
+use super::loose::{Count, Object, Text, from_bytes};
 use super::spoken::Spoken;
 use super::usage::Usage;
 
@@ -24,7 +24,8 @@ struct Fields<'json> {
     /// Anthropic: the beginning of a piece of content.
     #[serde(borrow)]
     content_block: Spoken<'json>,
-    usage: Object<Usage>,
+    /// Few events have one, and it is large: every event would be moved with room for it.
+    usage: Object<Box<Usage>>,
     /// Groq puts a stream's usage here.
     x_groq: Object<Inner>,
     /// Anthropic: the message that begins.
@@ -48,7 +49,7 @@ struct Fields<'json> {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Inner {
-    usage: Object<Usage>,
+    usage: Object<Box<Usage>>,
     error: Object<Failure>,
 }
 
@@ -94,7 +95,7 @@ pub struct StreamEvent<'json> {
     pub texts: Vec<Cow<'json, str>>,
     /// Sound or a picture.
     pub has_bytes: bool,
-    pub usage: Option<Usage>,
+    pub usage: Option<Box<Usage>>,
     /// It is there for the usage alone, as `include_usage` asks for.
     pub is_usage_alone: bool,
     pub error: Option<String>,
@@ -147,7 +148,7 @@ impl<'json> StreamEvent<'json> {
         if name.is_some_and(|name| SILENT.iter().any(|silent| silent.as_bytes() == name)) {
             return Some(Self::default());
         }
-        let Object(fields) = serde_json::from_slice::<Object<Fields<'json>>>(data).ok()?;
+        let Object(fields) = from_bytes::<Object<Fields<'json>>>(data).ok()?;
         fields.map(|fields| Self::of(endpoint, fields))
     }
 

@@ -13,6 +13,11 @@ use crate::secret::SecretText;
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 const ANTHROPIC_VERSION_NAME: HeaderName = HeaderName::from_static("anthropic-version");
 const API_KEY_NAME: HeaderName = HeaderName::from_static("x-api-key");
+/// What of a client's headers belongs to a call, beside the content type of an upload.
+static OF_OPENAI: [HeaderName; 3] =
+    [header::ACCEPT, HeaderName::from_static("openai-beta"), HeaderName::from_static("x-client-request-id")];
+static OF_ANTHROPIC: [HeaderName; 3] =
+    [header::ACCEPT, ANTHROPIC_VERSION_NAME, HeaderName::from_static("anthropic-beta")];
 const SENDER: HeaderValue = HeaderValue::from_static(concat!("tollway/", env!("CARGO_PKG_VERSION")));
 
 /// An upstream as the operator configured it.
@@ -86,22 +91,23 @@ impl Route {
     /// What goes with a call: the upstream's own headers, and of the client's only those that belong to the call.
     pub fn headers(&self, endpoint: Endpoint, of_client: &HeaderMap) -> HeaderMap {
         let mut headers = self.headers.clone();
-        let of_kind: &[&str] = match endpoint.kind() {
-            ApiKind::OpenAi => &["accept", "openai-beta", "x-client-request-id"],
-            ApiKind::Anthropic => &["accept", "anthropic-version", "anthropic-beta"],
+        let of_kind = match endpoint.kind() {
+            ApiKind::OpenAi => &OF_OPENAI,
+            ApiKind::Anthropic => &OF_ANTHROPIC,
         };
-        for name in of_kind.iter().filter(|name| of_client.contains_key(**name)) {
-            headers.remove(*name);
-            for value in of_client.get_all(*name) {
-                headers.append(HeaderName::from_static(name), value.clone());
+        for name in of_kind {
+            let mut values = of_client.get_all(name).iter();
+            let Some(first) = values.next() else { continue };
+            headers.insert(name, first.clone());
+            for value in values {
+                headers.append(name, value.clone());
             }
         }
-        // What was read as JSON is sent as JSON, so that the upstream reads it no other way.
-        let sent_as = match of_client.get(header::CONTENT_TYPE) {
-            Some(value) if endpoint.is_multipart() => value.clone(),
-            _ => HeaderValue::from_static("application/json"),
-        };
-        headers.insert(header::CONTENT_TYPE, sent_as);
+        if endpoint.is_multipart()
+            && let Some(sent_as) = of_client.get(header::CONTENT_TYPE)
+        {
+            headers.insert(header::CONTENT_TYPE, sent_as.clone());
+        }
         headers
     }
 }
@@ -133,6 +139,8 @@ fn fixed_headers(upstream: &Upstream, host: HeaderValue) -> Result<HeaderMap, Up
     headers.insert(header::USER_AGENT, SENDER);
     // Usage is read from the answer as it passes.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // What was read as JSON is sent as JSON, so that the upstream reads it no other way.
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let key = upstream.key.expose();
     let (name, text) = match upstream.kind {
         ApiKind::OpenAi => (header::AUTHORIZATION, format!("Bearer {key}")),

@@ -13,7 +13,7 @@
 use domain::pricing::CallTokens;
 use serde::Deserialize;
 
-use super::loose::{Count, Object};
+use super::loose::{Count, Object, from_bytes};
 use super::{ApiKind, Endpoint};
 
 /// No call has this many tokens; a count past it is not believed.
@@ -56,7 +56,7 @@ struct Answer {
 
 /// The usage that a whole answer reports; `None` where it reports no tokens.
 pub fn usage_of_answer(endpoint: Endpoint, body: &[u8]) -> Option<CallTokens> {
-    let answer: Object<Answer> = serde_json::from_slice(body).ok()?;
+    let answer: Object<Answer> = from_bytes(body).ok()?;
     answer.0?.usage.0?.tokens(endpoint)
 }
 
@@ -222,6 +222,13 @@ mod tests {
             assert_eq!(usage_of_answer(Endpoint::ChatCompletions, body.as_bytes()), None, "{body}");
         }
         assert_eq!(usage_of_answer(Endpoint::ChatCompletions, b"\xff{}"), None);
+        let said = |body: &[u8]| usage_of_answer(Endpoint::Messages, body).map(|tokens| tokens.prompt);
+        assert_eq!(said(b"{\"content\":\"\xff\",\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}"), Some(3));
+        assert_eq!(said(b"{\"\xff\":1,\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}"), None);
+        let nested = br#"{"content":[{"usage":{"input_tokens":9}}],"text":"\"usage\":{","usage":{"input_tokens":3,"output_tokens":1}}"#;
+        assert_eq!(said(nested), Some(3));
+        let twice = r#"{"usage":null,"content":[],"usage":{"input_tokens":3,"output_tokens":1}}"#;
+        assert_eq!(said(twice.as_bytes()), None);
         let deep = "[".repeat(100_000);
         for field in ["usage", "choices", "output"] {
             let body = format!("{{\"{field}\":{deep}");

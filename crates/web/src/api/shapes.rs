@@ -165,7 +165,7 @@ pub fn metered(
     (at, replayed): (Timestamp, bool),
 ) -> Response {
     let mut response = answer::json(status, body);
-    headers::add_limits(response.headers_mut(), limits, at);
+    headers::add_limits(&mut headers::Lines::of(response.headers_mut()), limits, at);
     if replayed {
         response.headers_mut().insert(headers::REPLAYED, HeaderValue::from_static("true"));
     }

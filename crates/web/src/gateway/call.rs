@@ -1,20 +1,27 @@
 //! One model call over HTTP: reads it, asks `app::gateway`, and sends the answer on as it comes.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use app::gateway::{Asked, CallError, CallStream, Endpoint, Reply, ReplyBody, Settled};
-use axum::body::Body;
+use app::gateway::{Asked, BrokenOff, CallError, CallStream, Endpoint, Reply, ReplyBody, Settled};
+use app::metering::Counts;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
+use domain::catalog::COST_METER;
+use parking_lot::Mutex;
 
 use super::refusal::{self, Refused};
 use super::{context, limit_headers};
-use crate::WebState;
+use crate::answer::{Decimal, HEADERS};
 use crate::extract::body::read_bytes_within;
 use crate::extract::caller::authenticate_header;
-use crate::headers;
+use crate::headers::Part::{Amount, Event};
+use crate::headers::{self, Lines};
+use crate::{WebState, boxed};
 
 /// Pictures and recordings come in the request.
 const LONGEST_REQUEST: usize = 32 << 20;
@@ -59,37 +66,57 @@ async fn passed_on(state: &WebState, reply: Reply) -> Response {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     *headers = of_upstream;
-    headers::add_limits(headers, &limits, state.app.now());
-    limit_headers::add(headers, &state.app, (&limits, allowance.as_ref())).await;
+    headers.reserve(HEADERS);
+    let mut lines = Lines::of(headers);
+    headers::add_limits(&mut lines, &limits, state.app.now());
+    limit_headers::add(&mut lines, &state.app, (&limits, allowance.as_ref())).await;
     if let Some(settled) = &settled {
-        add_cost(headers, settled);
+        add_cost(&mut lines, settled);
+        headers.insert(COUNTS, HeaderValue::from_static(name_of(settled.counts)));
     }
     *response.body_mut() = match body {
         ReplyBody::Whole(whole) => Body::from(whole),
         ReplyBody::Stream(stream) => {
             response.headers_mut().insert(BUFFERING, HeaderValue::from_static("no"));
-            Body::from_stream(pieces(*stream))
+            Body::from_stream(pieces(stream))
         }
     };
     response
 }
 
-fn add_cost(headers: &mut HeaderMap, settled: &Settled) {
-    headers::put(headers, EVENT, &settled.counted.event.to_string());
+fn add_cost(lines: &mut Lines<'_>, settled: &Settled) {
+    lines.put(EVENT, &[Event(settled.counted.event)]);
     if let Some(cost) = &settled.counted.cost {
-        headers::put(headers, COST, &cost.final_cost.to_string());
+        lines.put(COST, &[Amount(Decimal::of_meter(COST_METER, cost.final_cost.nano()))]);
     }
-    let counts = match settled.counts {
-        app::metering::Counts::Reported => "reported",
-        app::metering::Counts::Estimated => "estimated",
-    };
-    headers.insert(COUNTS, HeaderValue::from_static(counts));
 }
 
-/// The stream's pieces, each asked for when the client has room for it.
-fn pieces(stream: CallStream) -> impl futures_util::Stream<Item = Result<axum::body::Bytes, app::gateway::BrokenOff>> {
-    futures_util::stream::unfold(stream, |mut stream| async move {
-        let piece = stream.next().await?;
-        Some((piece, stream))
+fn name_of(counts: Counts) -> &'static str {
+    match counts {
+        Counts::Reported => "reported",
+        Counts::Estimated => "estimated",
+    }
+}
+
+/// The stream's pieces, each asked for when the client has room for it. One future reads them all and stands still behind
+/// each: a future for each piece would be made and moved as often as there are tokens.
+fn pieces(mut stream: Box<CallStream>) -> impl futures_util::Stream<Item = Result<Bytes, BrokenOff>> {
+    let place = Arc::new(Mutex::new(None));
+    let given = place.clone();
+    let mut reading = boxed(move || async move {
+        while let Some(piece) = stream.next().await {
+            *given.lock() = Some(piece);
+            until_polled_again().await;
+        }
+    });
+    futures_util::stream::poll_fn(move |context| match reading.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => place.lock().take().map_or(Poll::Pending, |piece| Poll::Ready(Some(piece))),
     })
+}
+
+/// Nobody is woken by it: it is for a future that is polled again when more is wanted of it.
+async fn until_polled_again() {
+    let mut was_polled = false;
+    poll_fn(|_| if std::mem::replace(&mut was_polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -2,13 +2,14 @@
 
 use app::App;
 use app::rate_limits::Allowance;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderName;
 use domain::catalog::Feed;
 use domain::ledger::LimitState;
 use domain::time::MICROS_PER_SECOND;
 
 use crate::answer::Decimal;
-use crate::headers::{self, tightest};
+use crate::headers::Part::{Number, Text};
+use crate::headers::{Lines, tightest};
 
 const REQUESTS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
@@ -22,7 +23,7 @@ const TOKENS: [HeaderName; 3] = [
 ];
 
 /// Of the limits on requests and on tokens the tightest each. Where no quota limits requests, the rate does.
-pub async fn add(headers: &mut HeaderMap, app: &App, (limits, allowance): (&[LimitState], Option<&Allowance>)) {
+pub async fn add(lines: &mut Lines<'_>, app: &App, (limits, allowance): (&[LimitState], Option<&Allowance>)) {
     let Ok(plans) = app.plans().await else { return };
     let meters = &plans.catalog.meters;
     let tightest_of = |feed: &[Feed]| {
@@ -30,26 +31,27 @@ pub async fn add(headers: &mut HeaderMap, app: &App, (limits, allowance): (&[Lim
         tightest(limits.iter().filter(is_fed).filter(|limit| limit.limit.is_some()))
     };
     let now = app.now();
-    let show = |headers: &mut HeaderMap, names: &[HeaderName; 3], limit: &LimitState| {
+    let show = |lines: &mut Lines<'_>, names: &[HeaderName; 3], limit: &LimitState| {
         let whole = |amount: i64| Decimal::of_meter(limit.meter.as_str(), amount).whole();
         let (Some(most), Some(left)) = (limit.limit, limit.remaining()) else { return };
-        headers.insert(&names[0], HeaderValue::from(whole(most)));
-        headers.insert(&names[1], HeaderValue::from(whole(left)));
+        lines.put(names[0].clone(), &[Number(whole(most))]);
+        lines.put(names[1].clone(), &[Number(whole(left))]);
         if let Some(resets_at) = limit.resets_at {
             let seconds = resets_at.since(now).max(0) / MICROS_PER_SECOND;
-            headers::put(headers, names[2].clone(), &format!("{seconds}s"));
+            lines.put(names[2].clone(), &[Number(seconds), Text("s")]);
         }
     };
     match (tightest_of(&[Feed::Requests]), allowance) {
-        (Some(limit), _) => show(headers, &REQUESTS, limit),
+        (Some(limit), _) => show(lines, &REQUESTS, limit),
         (None, Some(allowance)) => {
-            headers.insert(&REQUESTS[0], HeaderValue::from(allowance.requests));
-            headers.insert(&REQUESTS[1], HeaderValue::from(allowance.remaining));
-            headers::put(headers, REQUESTS[2].clone(), &format!("{}s", allowance.reset_seconds));
+            lines.put(REQUESTS[0].clone(), &[Number(allowance.requests.into())]);
+            lines.put(REQUESTS[1].clone(), &[Number(allowance.remaining.into())]);
+            let seconds = i64::try_from(allowance.reset_seconds).unwrap_or(i64::MAX);
+            lines.put(REQUESTS[2].clone(), &[Number(seconds), Text("s")]);
         }
         (None, None) => {}
     }
     if let Some(limit) = tightest_of(&[Feed::TotalTokens, Feed::PromptTokens, Feed::CompletionTokens]) {
-        show(headers, &TOKENS, limit);
+        show(lines, &TOKENS, limit);
     }
 }

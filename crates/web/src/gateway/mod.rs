@@ -17,13 +17,13 @@ use std::sync::Arc;
 use app::gateway::{ApiKind, Endpoint};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use axum::routing::{MethodRouter, get, post};
 
-use crate::WebState;
+use crate::{WebState, boxed};
 
 /// Anthropic's clients say which version they speak.
-const ANTHROPIC_VERSION: &str = "anthropic-version";
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// Whose client asks, where the address does not tell.
 pub fn kind_of_client(headers: &HeaderMap) -> ApiKind {
@@ -48,5 +48,7 @@ pub fn routes() -> Router<Arc<WebState>> {
 }
 
 fn model_call(endpoint: Endpoint) -> MethodRouter<Arc<WebState>> {
-    post(move |State(state): State<Arc<WebState>>, request: Request| call::call(state, endpoint, request))
+    post(move |State(state): State<Arc<WebState>>, request: Request| {
+        boxed(move || call::call(state, endpoint, request))
+    })
 }
