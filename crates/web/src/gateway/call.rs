@@ -1,8 +1,6 @@
 //! One model call over HTTP: reads it, asks `app::gateway`, and sends the answer on as it comes.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use app::gateway::{Asked, BrokenOff, CallError, CallStream, Endpoint, Reply, ReplyBody, Settled};
@@ -12,16 +10,16 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use domain::catalog::COST_METER;
-use parking_lot::Mutex;
 
+use super::pieces::given_by;
 use super::refusal::{self, Refused};
 use super::{context, limit_headers};
+use crate::WebState;
 use crate::answer::{Decimal, HEADERS};
 use crate::extract::body::read_bytes_within;
 use crate::extract::caller::authenticate_header;
 use crate::headers::Part::{Amount, Event};
 use crate::headers::{self, Lines};
-use crate::{WebState, boxed};
 
 /// Pictures and recordings come in the request.
 const LONGEST_REQUEST: usize = 32 << 20;
@@ -98,25 +96,11 @@ fn name_of(counts: Counts) -> &'static str {
     }
 }
 
-/// The stream's pieces, each asked for when the client has room for it. One future reads them all and stands still behind
-/// each: a future for each piece would be made and moved as often as there are tokens.
+/// The stream's pieces, each asked for when the client has room for it.
 fn pieces(mut stream: Box<CallStream>) -> impl futures_util::Stream<Item = Result<Bytes, BrokenOff>> {
-    let place = Arc::new(Mutex::new(None));
-    let given = place.clone();
-    let mut reading = boxed(move || async move {
+    given_by(|place| async move {
         while let Some(piece) = stream.next().await {
-            *given.lock() = Some(piece);
-            until_polled_again().await;
+            place.give(piece).await;
         }
-    });
-    futures_util::stream::poll_fn(move |context| match reading.as_mut().poll(context) {
-        Poll::Ready(()) => Poll::Ready(None),
-        Poll::Pending => place.lock().take().map_or(Poll::Pending, |piece| Poll::Ready(Some(piece))),
     })
-}
-
-/// Nobody is woken by it: it is for a future that is polled again when more is wanted of it.
-async fn until_polled_again() {
-    let mut was_polled = false;
-    poll_fn(|_| if std::mem::replace(&mut was_polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -1,13 +1,14 @@
 //! `/v1`: model calls in OpenAI's and Anthropic's forms. An app changes its base URL and its key, and nothing else.
 //!
 //! [`call`] reads a request and sends the answer on, [`context`] reads what the client tells of the call beside it,
-//! [`refusal`] writes errors as each provider's clients expect them, [`limit_headers`] what is left. The rules are
-//! `app::gateway`'s.
+//! [`refusal`] writes errors as each provider's clients expect them, [`limit_headers`] what is left, [`pieces`] makes a
+//! stream of what comes. The rules are `app::gateway`'s.
 
 mod call;
 mod context;
 mod limit_headers;
 mod models;
+mod pieces;
 mod refusal;
 
 pub use refusal::finish;
