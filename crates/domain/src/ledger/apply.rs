@@ -116,7 +116,7 @@ fn settle(
             event.reservation = Some(reservation);
             event.estimated = estimated;
             book.settle_reservation(reservation, state, command.event);
-            accept(book, command, event, movement)
+            accept(book, command, event, *movement)
         }
     }
 }

@@ -17,7 +17,7 @@ use super::reservation::{OnExpiry, Reservation, ReservationState};
 /// What settling moves, or the event that already did.
 pub(super) enum Settlement {
     Moves {
-        movement: Movement,
+        movement: Box<Movement>,
         reservation: ReservationId,
         state: ReservationState,
         estimated: bool,
@@ -96,7 +96,7 @@ fn settled_as(
     movement: Movement,
     (estimated, amounts): (bool, Vec<Amount>),
 ) -> Settlement {
-    Settlement::Moves { movement, reservation: reservation.id, state, estimated, amounts }
+    Settlement::Moves { movement: Box::new(movement), reservation: reservation.id, state, estimated, amounts }
 }
 
 /// The movement that takes back what the reservation stands for now: a hold, a booked estimate, or nothing.
