@@ -227,12 +227,13 @@ async fn answer(
     forwarded: Forwarded,
     allowance: Option<Allowance>,
 ) -> Result<Reply, CallError> {
-    let Forwarded { answer, slot, provider } = forwarded;
+    let Forwarded { mut answer, slot, provider } = forwarded;
     open.work.provider = Some(provider);
-    let (status, headers) = (answer.status, answer.headers.clone());
+    let status = answer.status;
     if !status.is_success() {
         return refused(open, answer, allowance).await;
     }
+    let headers = std::mem::take(&mut answer.headers);
     let is_stream =
         headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     // Sound is passed on as it comes, too; nothing in it tells what it used.
@@ -274,13 +275,13 @@ async fn settle_estimated(endpoint: Endpoint, open: OpenCall, whole: Bytes) -> O
 
 /// The upstream did not do it: the call costs nothing. What it says of the request is the client's to read; what it says
 /// of its own trouble, or of the operator's key, is not.
-async fn refused(open: OpenCall, answer: Answer, allowance: Option<Allowance>) -> Result<Reply, CallError> {
+async fn refused(open: OpenCall, mut answer: Answer, allowance: Option<Allowance>) -> Result<Reply, CallError> {
     let limits = open.limits.clone();
     open.release().await;
     if let Some(error) = forwarding::trouble(&answer) {
         return Err(error);
     }
-    let (status, headers) = (answer.status, answer.headers.clone());
+    let (status, headers) = (answer.status, std::mem::take(&mut answer.headers));
     let body = answer.whole(LARGEST_ANSWER).await.map_err(forwarding::broken)?;
     Ok(Reply { status, headers, body: ReplyBody::Whole(body), limits, allowance, settled: None })
 }
