@@ -168,8 +168,8 @@ impl App {
     }
 
     /// The same application, with other settings.
-    #[cfg(test)]
-    pub(crate) fn with_settings(mut self, settings: Settings) -> Self {
+    #[must_use]
+    pub fn with_settings(mut self, settings: Settings) -> Self {
         self.parts().settings = Arc::new(settings);
         self
     }

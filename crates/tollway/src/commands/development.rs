@@ -1,7 +1,6 @@
 //! What `serve --dev` makes and prints: a demo customer, keys, and lines to paste.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use app::gateway::{ApiKind, UpstreamSettings};
@@ -67,8 +66,7 @@ pub async fn start_models(config: &mut Config) -> Result<String, String> {
 pub async fn prepare(app: &App, config: &Config) -> Result<Demo, String> {
     let said = |error: app::AppError| error.to_string();
     // Also where the setting says that a consume makes no accounts.
-    let mut making = app.clone();
-    making.settings = Arc::new(Settings { auto_create_accounts: true, ..(*app.settings).clone() });
+    let making = app.clone().with_settings(Settings { auto_create_accounts: true, ..(*app.settings).clone() });
     let demo = AccountRef::External(DEMO_CUSTOMER.into());
     let account = app::accounts::resolve_or_create(&making, &demo).await.map_err(said)?;
     let read = |tx: &mut Tx<'_>| settings::get(tx, KEYS);
