@@ -13,6 +13,7 @@ mod server;
 mod sign_in;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ use profile::Profile;
 use server::Server;
 
 const CONNECTIONS: u64 = 64;
+/// The programs that are measured beside Tollway are this one, with another subcommand.
+const PACKAGE: &str = "xtask";
+const INSTALLED: &str = "target/dist/xtask";
 /// What figures are held to, in percent of the no-op: on SQLite, on PostgreSQL.
 const HELD_TO: [(&str, u32, u32); 4] = [(SPREAD, 50, 40), (HOT, 40, 32), (DENIAL, 90, 90), (CHECK, 85, 85)];
 const SQLITE: &str = "SQLite";
@@ -99,17 +103,29 @@ enum Other {
 
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     match &arguments.other {
-        Some(Other::Gateway(arguments)) => gateway::run(arguments),
-        Some(Other::SignIn(arguments)) => sign_in::run(arguments),
         Some(Other::StandIn(listen)) => gateway::stand_in(listen),
         Some(Other::Floor(floor)) => floor.run(),
+        _ if cfg!(debug_assertions) => run_installed(),
+        Some(Other::Gateway(arguments)) => gateway::run(arguments),
+        Some(Other::SignIn(arguments)) => sign_in::run(arguments),
         None => compare(arguments),
+    }
+}
+
+/// What asks, and what stands beside the server, takes a share of the machine; it has to be the same small one for all.
+fn run_installed() -> Result<(), String> {
+    build(PACKAGE)?;
+    let status = Command::new(INSTALLED).args(std::env::args_os().skip(1)).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("The benchmark ended early: {status}.")),
+        Err(error) => Err(format!("{INSTALLED}: {error}")),
     }
 }
 
 /// Builds a package as it is installed.
 fn build(package: &str) -> Result<(), String> {
-    let built = std::process::Command::new("cargo").args(["build", "--profile", "dist", "--package", package]).status();
+    let built = Command::new("cargo").args(["build", "--profile", "dist", "--package", package]).status();
     if built.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{package} could not be built.")) }
 }
 

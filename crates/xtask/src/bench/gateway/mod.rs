@@ -25,9 +25,6 @@ pub use stand_in::{Listen, stand_in};
 
 pub const PATH: &str = "/v1/chat/completions";
 pub const MODEL: &str = "small";
-/// The programs that are started beside Tollway are this one, with another subcommand.
-const PACKAGE: &str = "xtask";
-const INSTALLED: &str = "target/dist/xtask";
 const STARTER: &str = "catalogs/starter.toml";
 const RATE_OF_CALLS: &str = "api = \"";
 const RATE: &str = "api = \"1000000000 per 60s\"";
@@ -69,9 +66,6 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    if cfg!(debug_assertions) {
-        return run_installed();
-    }
     if arguments.binary.is_none() && !arguments.without_tollway {
         super::build("tollway")?;
     }
@@ -95,17 +89,6 @@ async fn told_to_stop() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = end.recv() => {}
-    }
-}
-
-/// The stand-in, the floor and the callers take a share of the machine; it has to be the same small one for all.
-fn run_installed() -> Result<(), String> {
-    super::build(PACKAGE)?;
-    let status = Command::new(INSTALLED).args(std::env::args_os().skip(1)).status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("The benchmark ended early: {status}.")),
-        Err(error) => Err(format!("{INSTALLED}: {error}")),
     }
 }
 
