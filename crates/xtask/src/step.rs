@@ -1,5 +1,6 @@
 //! One step of a longer command: a title, a program that is run or a check that is made, and how long it took.
 
+use std::env;
 use std::process::Command;
 use std::time::Instant;
 
@@ -22,6 +23,20 @@ pub fn run(command: &mut Command) -> Result<(), String> {
         Ok(status) => Err(format!("This command failed ({status}): {line}")),
         Err(error) => Err(format!("This command could not be started: {line}: {error}")),
     }
+}
+
+/// The cargo that runs this, in the workspace. What it has told of this package is left out: build scripts (that of `ring`)
+/// take it for their own, and with everything above them would run anew at each change between this cargo and one by hand.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(parts::workspace_root());
+    for (name, _) in env::vars_os() {
+        let is_of_this = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_of_this) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn now() -> Instant {

@@ -125,7 +125,7 @@ fn run_installed() -> Result<(), String> {
 
 /// Builds a package as it is installed.
 fn build(package: &str) -> Result<(), String> {
-    let built = Command::new("cargo").args(["build", "--profile", "dist", "--package", package]).status();
+    let built = crate::step::cargo().args(["build", "--profile", "dist", "--package", package]).status();
     if built.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{package} could not be built.")) }
 }
 

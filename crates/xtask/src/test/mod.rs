@@ -12,7 +12,7 @@ use std::process::Command;
 
 use parts::Part;
 
-use crate::step::{self, step};
+use crate::step::{self, cargo, step};
 use crate::{postgres, tidy};
 
 #[derive(clap::Args)]
@@ -102,13 +102,6 @@ fn describe(missing: &[&Part]) -> String {
 
 fn nextest_is_installed() -> bool {
     cargo().args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
-}
-
-/// The cargo that runs this, in the workspace.
-fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(parts::workspace_root());
-    command
 }
 
 #[cfg(test)]
