@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0010_reconciliations"),
     migration!("0011_postponed"),
     migration!("0012_terms_in_force"),
+    migration!("0013_events_by_time"),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -10,10 +10,9 @@ use domain::ids::{AccountId, EventId};
 use domain::name::Name;
 use domain::time::{MICROS_PER_DAY, MICROS_PER_MINUTE, Timestamp};
 use serde::Deserialize;
-use storage::ledger::upkeep;
+use storage::Tx;
 use storage::records::settings::{self, ROLLED_UP_TO};
 use storage::records::usage_daily::{self, Days, MeterSum, ScopedDay, UsageEvent};
-use storage::{StorageError, Tx};
 
 use crate::{App, AppError};
 
@@ -21,8 +20,6 @@ use crate::{App, AppError};
 const LEFT_FOR_LATER_MICROS: i64 = MICROS_PER_MINUTE;
 /// Events added up in one transaction.
 const TOGETHER: u32 = 1_000;
-/// How many times so many are added up before new ones are looked for in the index again: others come meanwhile.
-const LOOKS_BETWEEN_INDEXING: u32 = 64;
 /// The most events read on top of what is added up, for one account.
 const MOST_RECENT: u32 = 20_000;
 
@@ -31,42 +28,19 @@ type Sums = BTreeMap<ScopedDay, (i64, i64)>;
 
 pub(super) async fn roll_up_usage(app: &App) -> Result<(), AppError> {
     let before = first_id_at(app.now().minus_micros(LEFT_FOR_LATER_MICROS));
-    let mut stretch = Stretch::whole(before);
-    let mut full_looks = 0_u32;
     loop {
-        let looking = stretch;
+        let before = before.clone();
         let read = move |tx: &mut Tx<'_>| -> Result<_, AppError> {
             let after = settings::get(tx, ROLLED_UP_TO)?.unwrap_or_default();
-            let (from, to) = looking.ends(id_of(&after)?);
-            let events = usage_daily::events_between(tx, &text_of(from), &text_of(to), TOGETHER)?;
+            let events = usage_daily::events_between(tx, &after, &before, TOGETHER)?;
             Ok((after, events))
         };
         let (after, events) = app.database.read("read_usage_to_roll_up", read).await?;
-        if !events.is_empty() && !add(app, after, &events).await? {
-            // Another node has added these up meanwhile.
+        // Otherwise another node has added these up meanwhile.
+        let goes_on = !events.is_empty() && add(app, after, &events).await?;
+        if !goes_on || events.len() < TOGETHER as usize {
             return Ok(());
         }
-        let is_full = events.len() >= TOGETHER as usize;
-        if is_full {
-            if full_looks.is_multiple_of(LOOKS_BETWEEN_INDEXING) {
-                index_new_events(app).await;
-            }
-            full_looks += 1;
-        }
-        let ids = events.first().zip(events.last()).map(|(first, last)| (first.id.own(), last.id.own()));
-        match stretch.next(ids, is_full) {
-            Some(next) => stretch = next,
-            None => return Ok(()),
-        }
-    }
-}
-
-/// Has PostgreSQL note now, and not within minutes, where events lie that came since: until then every look reads them all.
-async fn index_new_events(app: &App) {
-    if app.database.is_postgres()
-        && let Err(error) = app.database.write("index_new_events", upkeep::index_new_events).await
-    {
-        tracing::warn!(%error, "new events are not indexed yet: adding up what was used takes longer");
     }
 }
 
@@ -85,44 +59,6 @@ async fn add(app: &App, after: String, events: &[UsageEvent]) -> Result<bool, Ap
         Ok(true)
     };
     app.database.write("roll_up_usage", write).await
-}
-
-/// The ids to look through next, as numbers. All of them first; where that is more than is added up together, only so far
-/// as a few times as many events reach: on PostgreSQL a look costs what lies between its ends, not what it returns.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    /// From where on nothing was looked through. What was added up is known from the database.
-    from: u128,
-    span: u128,
-    /// The end of everything, not included.
-    before: u128,
-}
-
-impl Stretch {
-    const TIMES_AS_MANY: u128 = 4;
-
-    fn whole(before: u128) -> Self {
-        Self { from: 0, span: u128::MAX, before }
-    }
-
-    /// Neither is included.
-    fn ends(self, added_up: u128) -> (u128, u128) {
-        let from = self.from.max(added_up);
-        (from, from.saturating_add(self.span).min(self.before))
-    }
-
-    /// After a look that found these ids at its ends, with more behind them or not. `None`: there is nothing left.
-    fn next(self, found: Option<(u128, u128)>, is_full: bool) -> Option<Self> {
-        let (first, last) = found.unwrap_or((self.from, self.from));
-        if is_full {
-            let span = (last - first).saturating_mul(Self::TIMES_AS_MANY).max(2);
-            return Some(Self { from: last, span, ..self });
-        }
-        let (_, to) = self.ends(self.from);
-        let goes_on = to < self.before;
-        // The end was not looked at.
-        goes_on.then(|| Self { from: to - 1, span: self.span.saturating_mul(Self::TIMES_AS_MANY), ..self })
-    }
 }
 
 /// What each member, key or end user of an account has used on these days, up to now: what is added up, and the last
@@ -157,21 +93,8 @@ pub async fn scoped_usage(
 }
 
 /// Where ids made at this time begin.
-fn first_id_at(at: Timestamp) -> u128 {
-    EventId::new(AccountId::from_bits(0), at, 0).own()
-}
-
-fn text_of(id: u128) -> String {
-    EventId::from_own(AccountId::from_bits(0), id).own_text()
-}
-
-/// Nothing was added up yet where there is no id.
-fn id_of(text: &str) -> Result<u128, AppError> {
-    let unread = || StorageError::Unexpected(format!("the setting {ROLLED_UP_TO} is {text:?}, which is no event's id"));
-    match text {
-        "" => Ok(0),
-        _ => Ok(EventId::from_own_text(AccountId::from_bits(0), text).ok_or_else(unread)?.own()),
-    }
+fn first_id_at(at: Timestamp) -> String {
+    EventId::new(AccountId::from_bits(0), at, 0).own_text()
 }
 
 /// Whose usage an event tells of.
@@ -239,48 +162,6 @@ mod tests {
             start: Timestamp::EPOCH,
         };
         Posting { place, used, reserved: 0, credited: 0 }
-    }
-
-    /// Looks through ids as the database does. Returns how many lay between the ends of all looks.
-    fn look_through(ids: &[u128], added_up: u128, before: u128) -> usize {
-        let (mut stretch, mut added_up, mut seen, mut looked_at) = (Stretch::whole(before), added_up, Vec::new(), 0);
-        let due = ids.iter().copied().filter(|id| *id > added_up && *id < before).collect::<Vec<_>>();
-        for look in 0.. {
-            assert!(look < 10_000, "it does not end");
-            let (from, to) = stretch.ends(added_up);
-            let between: Vec<u128> = ids.iter().copied().filter(|id| *id > from && *id < to).collect();
-            looked_at += between.len();
-            let found = &between[..between.len().min(TOGETHER as usize)];
-            seen.extend_from_slice(found);
-            added_up = found.last().copied().unwrap_or(added_up);
-            let ends = found.first().copied().zip(found.last().copied());
-            match stretch.next(ends, found.len() == TOGETHER as usize) {
-                Some(next) => stretch = next,
-                None => break,
-            }
-        }
-        assert_eq!(seen, due);
-        looked_at
-    }
-
-    #[test]
-    fn every_event_is_added_up_once_however_they_lie() {
-        let times = 1_u128 << 80;
-        let even: Vec<u128> = (1..=50_000).map(|number| number * times).collect();
-        let with_gaps = even.iter().map(|id| id + (id / times / 4_000) * times * 1_000_000).collect::<Vec<_>>();
-        let crowded: Vec<u128> = (1..=50_000).map(|number| 7 * times + number).collect();
-        for ids in [&even, &with_gaps, &crowded] {
-            let end = ids.last().copied().unwrap_or_default();
-            let looked_at = look_through(ids, 0, end + 1);
-            // The first look goes to the end; the others to a few times what they return.
-            assert!(looked_at < 7 * ids.len(), "{looked_at}");
-            look_through(ids, ids[20_000], end);
-            look_through(ids, end, end + times);
-        }
-        for few in [&even[..0], &even[..1], &even[..1_000], &even[..1_001]] {
-            look_through(few, 0, 2_000 * times);
-        }
-        assert_eq!(look_through(&even, 0, 0), 0);
     }
 
     #[test]

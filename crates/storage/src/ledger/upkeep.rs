@@ -19,17 +19,13 @@ const REST_OF_EVENTS: &str = "SELECT id FROM usage_events_rest WHERE id >= $1 AN
 const REST_OF_KEYS: &str = "SELECT bucket FROM ledger_keys_rest WHERE bucket = $1 LIMIT 1";
 const KEY_PARTITIONS: &str = "SELECT c.relname::text AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
     JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname = 'ledger_keys' AND c.relname <> 'ledger_keys_rest'";
-/// Of every partition.
-const INDEX_NEW_EVENTS: &str = "SELECT CAST(brin_summarize_new_values(CAST(inhrelid AS regclass)) AS BIGINT) AS ranges \
-    FROM pg_inherits WHERE inhparent = CAST('usage_events_by_id' AS regclass)";
 /// The account at the end of the next slice of keys.
 const SLICE_END: &str =
     "SELECT account_id FROM ledger_keys WHERE account_id > $1 ORDER BY account_id LIMIT 1 OFFSET $2";
 const DELETE_SLICE: &str = "DELETE FROM ledger_keys WHERE account_id > $1 AND account_id <= $2 AND bucket < $3";
 
 pub(crate) const STATEMENTS: &[&str] = &[SLICE_END, DELETE_SLICE];
-pub(crate) const POSTGRES_STATEMENTS: &[&str] =
-    &[LOCK, EXISTS, REST_OF_EVENTS, REST_OF_KEYS, KEY_PARTITIONS, INDEX_NEW_EVENTS];
+pub(crate) const POSTGRES_STATEMENTS: &[&str] = &[LOCK, EXISTS, REST_OF_EVENTS, REST_OF_KEYS, KEY_PARTITIONS];
 
 /// Makes this month's partitions and the next ones. Nothing to do on SQLite.
 pub fn make_partitions(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StorageError> {
@@ -72,15 +68,6 @@ fn exists(tx: &mut Tx<'_>, table: &str) -> Result<bool, StorageError> {
 fn first_id(at: Timestamp) -> String {
     let account = domain::ids::AccountId::from_bits(0);
     EventId::from_own(account, Id::<EventKind>::new(at, 0).bits()).own_text()
-}
-
-/// Has the index of events by their ids take in those that came lately, which PostgreSQL does by itself within minutes: until
-/// then whoever reads events in the order of ids reads all of these. Nothing to do on SQLite.
-pub fn index_new_events(tx: &mut Tx<'_>) -> Result<(), StorageError> {
-    if tx.is_postgres() {
-        tx.query(INDEX_NEW_EVENTS, &[])?;
-    }
-    Ok(())
 }
 
 /// The first month whose keys are still needed: whatever may still be recorded must find the key it was recorded with.

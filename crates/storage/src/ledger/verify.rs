@@ -1,8 +1,9 @@
 //! Whether what is kept still equals what happened: folds every event and compares the sums with balances, holds and
 //! credits. On a live database of either engine, in small transactions that read.
 //!
-//! Events older than [`SETTLED_AFTER_MICROS`] are final and folded page by page. The rest is folded together with the
-//! balances of some accounts in one transaction, which sees one moment: on SQLite that of the redo log too.
+//! Events older than [`SETTLED_AFTER_MICROS`] are final and folded page by page, for many accounts at a time: each pass is
+//! over all events. The rest is folded together with the balances of some accounts in one transaction, which sees one
+//! moment: on SQLite that of the redo log too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,12 +20,14 @@ use super::rows;
 use crate::value::{Row, Value};
 use crate::{Database, StorageError, Tx};
 
-const ACCOUNTS: &str = "SELECT account_id FROM ledger_accounts WHERE account_id > $1 ORDER BY account_id LIMIT 256";
-/// SQLite keeps events in the order of their ids, PostgreSQL by account.
-const OLD_EVENTS: &str = "SELECT account_id, id, postings, draws FROM usage_events \
-    WHERE (id, account_id) > ($1, $2) AND id < $3 ORDER BY id, account_id LIMIT 4096";
-const OLD_EVENTS_BY_ACCOUNT: &str = "SELECT account_id, id, postings, draws FROM usage_events \
-    WHERE (account_id, id) > ($1, $2) AND account_id <= $3 AND id < $4 ORDER BY account_id, id LIMIT 4096";
+const ACCOUNTS: &str = "SELECT account_id FROM ledger_accounts WHERE account_id > $1 AND account_id <= $2 \
+    ORDER BY account_id LIMIT 1024";
+/// The last of the next accounts, if there are so many.
+const END_OF_SLICE: &str =
+    "SELECT account_id FROM ledger_accounts WHERE account_id > $1 ORDER BY account_id LIMIT 1 OFFSET $2";
+/// In the order that events are kept in.
+const OLD_EVENTS: &str = "SELECT account_id, id, postings, draws FROM usage_events WHERE (id, account_id) > ($1, $2) \
+    AND id < $3 AND account_id > $4 AND account_id <= $5 ORDER BY id, account_id LIMIT 4096";
 const NEW_EVENTS: &str = "SELECT account_id, id, postings, draws FROM usage_events \
     WHERE id >= $3 AND account_id >= $1 AND account_id <= $2";
 const BALANCES: &str = "SELECT account_id, scope, scope_id, meter, window_kind, window_start, used, reserved, credited \
@@ -36,10 +39,14 @@ const OPEN_HOLDS: &str = "SELECT account_id, holds FROM reservations \
 const CREDITS: &str = "SELECT account_id, id, remaining FROM credits WHERE account_id >= $1 AND account_id <= $2";
 
 pub(crate) const STATEMENTS: &[&str] =
-    &[ACCOUNTS, OLD_EVENTS, OLD_EVENTS_BY_ACCOUNT, NEW_EVENTS, BALANCES, POSTPONED, OPEN_HOLDS, CREDITS];
+    &[ACCOUNTS, END_OF_SLICE, OLD_EVENTS, NEW_EVENTS, BALANCES, POSTPONED, OPEN_HOLDS, CREDITS];
 
 /// No command is written so long after its id was made: it would have left the queue long before.
 const SETTLED_AFTER_MICROS: i64 = 5 * MICROS_PER_MINUTE;
+/// Accounts whose old events are folded in one pass: what that comes to is kept in memory, about half a kilobyte each.
+const SLICE: i64 = 200_000;
+/// After every account's id.
+const AFTER_ALL: &str = "acct_~";
 
 /// The three sums of a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -114,35 +121,60 @@ pub struct Verified {
 /// Verifies every account. Writes nothing.
 pub async fn verify(database: &Database, now: Timestamp) -> Result<Verified, StorageError> {
     let boundary = EventId::new(AccountId::from_bits(0), now.minus_micros(SETTLED_AFTER_MICROS), 0).own_text();
-    let mut verified = Verified::default();
-    let mut folds = Folds::default();
     let log = Arc::new(Mutex::new(Follower::default()));
-    if !database.is_postgres() {
-        folds = fold_old_events(database, None, &boundary).await?;
-        verified.events += folds.events;
-    }
-    let mut next = accounts_after(database, None).await?;
-    while let (Some(first), Some(last)) = (next.first().copied(), next.last().copied()) {
-        if database.is_postgres() {
-            folds = fold_old_events(database, Some((first, last)), &boundary).await?;
-            verified.events += folds.events;
+    let (mut verified, mut after) = (Verified::default(), String::new());
+    loop {
+        let end = end_of_slice(database, &after).await?;
+        let slice = Slice { after, end: end.clone().unwrap_or_else(|| AFTER_ALL.to_owned()) };
+        verify_slice(database, &slice, &boundary, (&log, &mut verified)).await?;
+        match end {
+            Some(end) => after = end,
+            None => return Ok(verified),
         }
+    }
+}
+
+/// Accounts after one, up to another.
+#[derive(Clone)]
+struct Slice {
+    after: String,
+    end: String,
+}
+
+async fn verify_slice(
+    database: &Database,
+    slice: &Slice,
+    boundary: &str,
+    (log, verified): (&Arc<Mutex<Follower>>, &mut Verified),
+) -> Result<(), StorageError> {
+    let folds = fold_old_events(database, slice, boundary).await?;
+    verified.events += folds.events;
+    let mut next = first_accounts(database, slice.clone()).await?;
+    while let (Some(first), Some(last)) = (next.first().copied(), next.last().copied()) {
         let old = folds.of(first, last);
-        let (boundary, log) = (boundary.clone(), log.clone());
+        let (boundary, log) = (boundary.to_owned(), log.clone());
         let read = move |tx: &mut Tx<'_>| compare(tx, (first, last), &boundary, old.clone(), &mut log.lock());
         let (new_events, differences) = database.read("verify_accounts", read).await?;
         verified.accounts += next.len();
         verified.events += new_events;
         verified.differences.extend(differences);
-        next = accounts_after(database, Some(last)).await?;
+        next = first_accounts(database, Slice { after: last.to_string(), end: slice.end.clone() }).await?;
     }
-    Ok(verified)
+    Ok(())
 }
 
-async fn accounts_after(database: &Database, last: Option<AccountId>) -> Result<Vec<AccountId>, StorageError> {
-    let after = last.map_or(Value::from(""), Value::from);
+async fn end_of_slice(database: &Database, after: &str) -> Result<Option<String>, StorageError> {
+    let values = [Value::from(after), (SLICE - 1).into()];
     let read = move |tx: &mut Tx<'_>| {
-        let rows = tx.query(ACCOUNTS, std::slice::from_ref(&after))?;
+        let row = tx.query_optional(END_OF_SLICE, &values)?;
+        row.map(|row| row.text("account_id").map(str::to_owned)).transpose()
+    };
+    database.read("find_end_of_slice", read).await
+}
+
+async fn first_accounts(database: &Database, slice: Slice) -> Result<Vec<AccountId>, StorageError> {
+    let read = move |tx: &mut Tx<'_>| {
+        let rows = tx.query(ACCOUNTS, &[(&slice.after).into(), (&slice.end).into()])?;
         rows.iter().map(|row| row.parsed("account_id", AccountId::parse)).collect()
     };
     database.read("list_ledger_accounts", read).await
@@ -191,26 +223,18 @@ impl Folds {
     }
 }
 
-/// Folds the events that are final, page by page: of these accounts, or of all in the order of their ids.
-async fn fold_old_events(
-    database: &Database,
-    accounts: Option<(AccountId, AccountId)>,
-    boundary: &str,
-) -> Result<Folds, StorageError> {
+/// Folds the events of these accounts that are final, page by page.
+async fn fold_old_events(database: &Database, slice: &Slice, boundary: &str) -> Result<Folds, StorageError> {
     let mut folds = Folds::default();
-    let mut cursor = (accounts.map_or(String::new(), |(first, _)| first.to_string()), String::new());
+    let mut cursor = (String::new(), String::new());
     loop {
-        let (from, boundary) = (cursor.clone(), boundary.to_owned());
-        let read = move |tx: &mut Tx<'_>| {
-            let (account, id) = (Value::from(&from.0), Value::from(&from.1));
-            match accounts {
-                Some((_, last)) => tx.query(OLD_EVENTS_BY_ACCOUNT, &[account, id, last.into(), (&boundary).into()]),
-                None => tx.query(OLD_EVENTS, &[id, account, (&boundary).into()]),
-            }
-        };
+        let (id, account) = &cursor;
+        let values: [Value; 5] =
+            [id.into(), account.into(), boundary.into(), (&slice.after).into(), (&slice.end).into()];
+        let read = move |tx: &mut Tx<'_>| tx.query(OLD_EVENTS, &values);
         let page = database.read("verify_events", read).await?;
         let Some(last) = page.last() else { return Ok(folds) };
-        cursor = (last.text("account_id")?.to_owned(), last.text("id")?.to_owned());
+        cursor = (last.text("id")?.to_owned(), last.text("account_id")?.to_owned());
         for row in &page {
             folds.add(row)?;
         }

@@ -1,0 +1,1 @@
+-- Events are kept by time here from the beginning.
