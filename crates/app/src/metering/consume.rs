@@ -9,7 +9,7 @@ use domain::suggestion::{Need, suggest_plan};
 use storage::ledger::plan_book::PlanBook;
 use storage::ledger::{Answer, StoredEvent};
 
-use super::pricing::KeptCost;
+use super::details::KeptCost;
 use super::work::{Asked, Prepared};
 use super::{Counted, Work, decisions};
 use crate::error::Denied;

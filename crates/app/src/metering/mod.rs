@@ -10,6 +10,7 @@ pub mod check;
 pub mod consume;
 pub mod credits;
 mod decisions;
+mod details;
 pub mod levels;
 pub mod pricing;
 pub mod record;

@@ -3,7 +3,9 @@
 use domain::ids::EventId;
 use domain::ledger::Amount;
 use domain::name::Name;
+use domain::pricing::CallTokens;
 use domain::time::Timestamp;
+use serde::Deserialize;
 use storage::ledger::rows;
 
 use crate::identity::scopes::USAGE_READ;
@@ -50,7 +52,17 @@ pub async fn show_event(app: &App, caller: &Caller, id: EventId) -> Result<KeptE
         over_limit: rows::is_over_limit(flags),
         model: Some(model).filter(|model| !model.is_empty()).map(Name::new),
         amounts: rows::decode_amounts(row.text("amounts")?)?,
-        details: serde_json::from_str(row.text("details")?).unwrap_or_default(),
+        details: with_all_tokens(serde_json::from_str(row.text("details")?).unwrap_or_default()),
         reversed_by: row.parsed_or_null("reversed_by", |text| EventId::from_own_text(account, text))?,
     })
+}
+
+/// Tokens of a kind that the call had none of are not kept.
+fn with_all_tokens(mut details: serde_json::Value) -> serde_json::Value {
+    let tokens = details.get_mut("tokens");
+    let kept = tokens.as_deref().and_then(|tokens| CallTokens::deserialize(tokens).ok());
+    if let Some((tokens, all)) = tokens.zip(kept) {
+        *tokens = serde_json::json!(all);
+    }
+    details
 }

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use storage::ledger::plan_book::PlanBook;
 use storage::ledger::{CallerKey, Durability, Request};
 
-use super::pricing::{Priced, details, price};
+use super::details::details;
+use super::pricing::{Priced, price};
 use super::{Counts, IdempotencyKey, Work};
 use crate::{App, AppError, Caller};
 
@@ -71,7 +72,8 @@ impl Asked<'_> {
         reason: Option<&str>,
         (command, priced): (Command, Option<Priced<'_>>),
     ) -> Prepared {
-        let details = details(self.caller, work, priced.as_ref(), (&self.plans.catalog, reason));
+        let details =
+            details(self.caller, work, priced.as_ref(), (self.plans.catalog.markup_millionths_percent, reason));
         Prepared {
             request: Request {
                 command,
