@@ -32,6 +32,12 @@ pub async fn seed_events(app: &App, from: i64, to: i64, accounts: i64) -> Result
     Ok(())
 }
 
+/// Makes the checkpoint that what was seeded has made due.
+pub async fn checkpoint(app: &App) -> Result<(), AppError> {
+    app.database.write::<_, StorageError, _>("benchmark_checkpoint", benchmark::checkpoint).await?;
+    Ok(())
+}
+
 pub async fn clear_counters(app: &App) -> Result<(), AppError> {
     app.database.write::<_, StorageError, _>("benchmark_clear", benchmark::clear_counters).await?;
     Ok(())

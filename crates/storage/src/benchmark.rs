@@ -42,6 +42,11 @@ pub fn seed_events(tx: &mut Tx<'_>, from: i64, to: i64, accounts: i64) -> Result
     tx.execute(SEED_EVENTS, &[from.into(), to.into(), accounts.into()]).map(|_| ())
 }
 
+/// Nothing to do on SQLite, which does it by itself at once.
+pub fn checkpoint(tx: &mut Tx<'_>) -> Result<(), StorageError> {
+    if tx.is_postgres() { tx.execute_script("CHECKPOINT") } else { Ok(()) }
+}
+
 /// The reference's own table, empty.
 pub fn clear_counters(tx: &mut Tx<'_>) -> Result<(), StorageError> {
     tx.execute_script(CREATE_COUNTERS)?;

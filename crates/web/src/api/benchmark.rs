@@ -27,6 +27,7 @@ use crate::problem::Failure;
 pub fn routes() -> Router<Arc<WebState>> {
     Router::new()
         .route("/api/v1/benchmark/seed", post(seed))
+        .route("/api/v1/benchmark/checkpoint", post(checkpoint))
         .route("/api/v1/benchmark/clear", post(clear))
         .route("/api/v1/benchmark/unlimited", post(unlimited))
         .route("/api/v1/benchmark/reference", post(reference))
@@ -56,6 +57,12 @@ async fn seed(State(state): Shared, Authenticated(caller): Authenticated, body: 
     let seed: Seed = read(&body)?;
     benchmark::seed_accounts(&state.app, seed.accounts_from, seed.accounts_to).await?;
     benchmark::seed_events(&state.app, seed.events_from, seed.events_to, seed.accounts_to).await?;
+    Ok(ok(&()))
+}
+
+async fn checkpoint(State(state): Shared, Authenticated(caller): Authenticated) -> Result<Response, Failure> {
+    caller.must_operate()?;
+    benchmark::checkpoint(&state.app).await?;
     Ok(ok(&()))
 }
 
