@@ -1,5 +1,7 @@
 //! One model call, from the request's bytes to the answer's.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use domain::catalog::FeatureValue;
 use domain::ids::AccountId;
@@ -82,9 +84,11 @@ pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, Cal
     let mut serving = app.gateway.serving(asked.endpoint.kind(), model.as_str());
     let plans = app.plans().await?;
     // Whoever answers, the call can be priced. Where nobody's can, the plan's own refusal goes first.
-    let is_priced = |serving: &Serving| lookup_model(&plans.catalog, model.as_str(), Some(&serving.provider)).is_ok();
-    if serving.len() > 1 && serving.iter().any(|serving| is_priced(serving)) {
-        serving.retain(|serving| is_priced(serving));
+    let is_priced =
+        |serving: &Arc<Serving>| lookup_model(&plans.catalog, model.as_str(), Some(&serving.provider)).is_ok();
+    if serving.len() > 1 {
+        let (priced, unpriced): (Vec<_>, _) = serving.into_iter().partition(is_priced);
+        serving = if priced.is_empty() { unpriced } else { priced };
     }
     let Some(first) = serving.first() else { return Err(CallError::ModelNotFound(Name::new(&request.model))) };
     let account = account_to_count(app, caller, &asked.account, MODELS_CALL).await?;
