@@ -26,7 +26,9 @@ use crate::tx::decode_postgres;
 
 /// A row is moved only while this node's clock is near enough to the database's. In the order of the accounts, as every
 /// statement that locks them.
-const MOVE: &str = "WITH moved AS (INSERT INTO ledger_accounts (account_id, entitlement_epoch, version, postponed, last_at) \
+macro_rules! moved_with_events {
+    () => {
+        "WITH moved AS (INSERT INTO ledger_accounts (account_id, entitlement_epoch, version, postponed, last_at) \
     SELECT w.account_id, w.epoch, w.version, w.postponed, $5 FROM (SELECT unnest($1::text[]) AS account_id, \
     unnest($2::bigint[]) AS epoch, unnest($3::bigint[]) AS version, unnest($4::bytea[]) AS postponed) w \
     WHERE (SELECT ABS(CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) - $6) <= $7) \
@@ -38,17 +40,25 @@ const MOVE: &str = "WITH moved AS (INSERT INTO ledger_accounts (account_id, enti
     details, reservation_id, reverses) SELECT w.* FROM (SELECT unnest($8::text[]) AS account_id, unnest($9::text[]), \
     unnest($10::text[]), unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[]), unnest($14::text[]), \
     unnest($15::text[]), unnest($16::text[]), unnest($17::text[]), unnest($18::text[]), unnest($19::text[]), \
-    unnest($20::text[])) w WHERE w.account_id IN (SELECT account_id FROM moved)), \
-    keys AS (INSERT INTO ledger_keys (account_id, bucket, key_hash, content_hash, event_id) SELECT w.* FROM \
+    unnest($20::text[])) w WHERE w.account_id IN (SELECT account_id FROM moved))"
+    };
+}
+
+const MOVE: &str = concat!(moved_with_events!(), " SELECT account_id FROM moved");
+/// With callers' keys and jobs, which most batches have none of: PostgreSQL prepares every table of a statement each time.
+const MOVE_WITH_MORE: &str = concat!(
+    moved_with_events!(),
+    ", keys AS (INSERT INTO ledger_keys (account_id, bucket, key_hash, content_hash, event_id) SELECT w.* FROM \
     (SELECT unnest($21::text[]) AS account_id, unnest($22::bigint[]), unnest($23::bytea[]), unnest($24::bytea[]), \
     unnest($25::text[])) w WHERE w.account_id IN (SELECT account_id FROM moved)), \
     jobs AS (INSERT INTO jobs (id, kind, account_id, payload, state, run_at, attempts, created_at) \
     SELECT w.id, w.kind, w.account_id, w.payload, 'ready', w.at, 0, w.at FROM (SELECT unnest($26::text[]) AS id, \
     unnest($27::text[]) AS kind, unnest($28::text[]) AS account_id, unnest($29::text[]) AS payload, \
     unnest($30::bigint[]) AS at) w WHERE w.account_id IN (SELECT account_id FROM moved)) \
-    SELECT account_id FROM moved";
+    SELECT account_id FROM moved"
+);
 
-pub(crate) const STATEMENTS: &[&str] = &[MOVE];
+pub(crate) const STATEMENTS: &[&str] = &[MOVE, MOVE_WITH_MORE];
 
 /// Accounts that are remembered with everything that their waiting commands need.
 pub(super) struct Remembered {
@@ -185,7 +195,10 @@ fn remembrance(shared: &Shared, account: AccountId, requests: &[&Request], at: T
 impl Judged {
     /// Writes what was judged. Returns the accounts that it was written of: of the others somebody has written meanwhile.
     pub async fn write(&self, client: &Object, shared: &Shared) -> Result<HashSet<AccountId>, MoveError> {
-        let statement = client.prepare_cached(MOVE).await.map_err(|error| MoveError::Before(error.into()))?;
+        let writes = &self.batch.writes;
+        let has_more = !(writes.keys.is_empty() && writes.jobs.is_empty());
+        let sql = if has_more { MOVE_WITH_MORE } else { MOVE };
+        let statement = client.prepare_cached(sql).await.map_err(|error| MoveError::Before(error.into()))?;
         let rows: Vec<_> = self.rows.iter().collect();
         let mut columns: Vec<Column<'_>> = vec![
             column(&rows, |(account, _)| account.to_string()),
@@ -196,9 +209,11 @@ impl Judged {
             Box::new(self.at.micros() - shared.clock.offset_micros()),
             Box::new(reading::CLOCK_TOLERANCE_MICROS),
         ];
-        columns.extend(event_columns(&self.batch.writes.events));
-        columns.extend(key_columns(&self.batch.writes.keys));
-        columns.extend(job_columns(&self.batch.writes.jobs));
+        columns.extend(event_columns(&writes.events));
+        if has_more {
+            columns.extend(key_columns(&writes.keys));
+            columns.extend(job_columns(&writes.jobs));
+        }
         let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
         let moved = match client.query(&statement, &values).await {
             Ok(moved) => moved,
