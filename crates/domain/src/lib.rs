@@ -8,6 +8,7 @@ pub mod catalog;
 mod civil;
 pub mod entitlements;
 pub mod ids;
+pub mod json;
 pub mod ledger;
 pub mod money;
 pub mod name;

@@ -1,11 +1,12 @@
 //! What is kept with an event beside its amounts, as JSON. The price stays with it, whatever the table says later.
 //!
-//! Every call of a model is kept, so its JSON is written here field by field: names and numbers need no escape. Tokens of a
-//! kind that the call had none of are left out.
+//! Every call of a model is kept, so its JSON is written here field by field. Tokens of a kind that the call had none of are
+//! left out.
 
+use domain::json::Json;
 use domain::name::Name;
 use domain::pricing::{CallCost, CallTokens, ModelPrice, TokenPrices};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::pricing::Priced;
 use super::{Context, Counts, Work};
@@ -28,7 +29,7 @@ pub(super) fn details(
     (markup, reason): (i64, Option<&str>),
 ) -> String {
     let member = caller.and_then(Caller::member);
-    let mut json = Json(String::with_capacity(USUAL_BYTES));
+    let mut json = Json::with_capacity(USUAL_BYTES);
     json.object(|details| {
         details.text("key", caller.and_then(Caller::key).map(|key| key.to_string()).as_deref());
         details.text("user", member.as_ref().or(work.user.as_ref()).map(Name::as_str));
@@ -45,7 +46,7 @@ pub(super) fn details(
         let context = Some(&work.context).filter(|context| **context != Context::default());
         details.inner("context", context, put_context);
     });
-    json.0
+    json.into_text()
 }
 
 fn counts(counts: Counts) -> &'static str {
@@ -94,61 +95,6 @@ fn put_context(json: &mut Json, context: &Context) {
     json.text("conversation", context.conversation.as_deref());
     json.text("agent", context.agent.as_deref());
     json.value("metadata", context.metadata.as_ref());
-}
-
-/// JSON that is being written. Fields without a value are left out.
-struct Json(String);
-
-impl Json {
-    fn object(&mut self, put: impl FnOnce(&mut Self)) {
-        self.0.push('{');
-        put(self);
-        self.0.push('}');
-    }
-
-    /// `name` needs no escape.
-    fn name(&mut self, name: &'static str) {
-        if !self.0.ends_with('{') {
-            self.0.push(',');
-        }
-        self.0.push('"');
-        self.0.push_str(name);
-        self.0.push_str("\":");
-    }
-
-    fn inner<T>(&mut self, name: &'static str, value: Option<T>, put: impl FnOnce(&mut Self, T)) {
-        if let Some(value) = value {
-            self.name(name);
-            self.object(|inner| put(inner, value));
-        }
-    }
-
-    fn number(&mut self, name: &'static str, number: Option<impl itoa::Integer>) {
-        if let Some(number) = number {
-            self.name(name);
-            self.0.push_str(itoa::Buffer::new().format(number));
-        }
-    }
-
-    /// Most texts need no escape.
-    fn text(&mut self, name: &'static str, text: Option<&str>) {
-        match text {
-            Some(text) if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') => {
-                self.name(name);
-                self.0.push('"');
-                self.0.push_str(text);
-                self.0.push('"');
-            }
-            escaped => self.value(name, escaped),
-        }
-    }
-
-    fn value(&mut self, name: &'static str, value: Option<impl Serialize>) {
-        if let Some(value) = value {
-            self.name(name);
-            self.0.push_str(&serde_json::to_string(&value).expect("maps with text keys can always be written"));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use domain::catalog::LimitScope;
 use domain::ids::{AccountId, CreditId, EventId, ReservationId};
+use domain::json::push_text;
 use domain::ledger::{Amount, Draw, OnExpiry, Posting, Reservation, ReservationState, Scopes};
 use domain::name::Name;
 use domain::time::Timestamp;
@@ -171,17 +172,6 @@ fn encode_rows<T>(rows: &[T], length: usize, push_fields: impl Fn(&mut String, &
     }
     text.push(']');
     text
-}
-
-/// Most texts need no escape.
-fn push_text(text: &mut String, field: &str) {
-    if field.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        text.push('"');
-        text.push_str(field);
-        text.push('"');
-    } else {
-        text.push_str(&json(&field));
-    }
 }
 
 fn push_integer(text: &mut String, number: i64) {
