@@ -120,11 +120,16 @@ pub struct Verified {
 
 /// Verifies every account. Writes nothing.
 pub async fn verify(database: &Database, now: Timestamp) -> Result<Verified, StorageError> {
+    verify_in_slices(database, now, SLICE).await
+}
+
+/// As [`verify`], with a pass over all events for so many accounts at a time.
+pub async fn verify_in_slices(database: &Database, now: Timestamp, accounts: i64) -> Result<Verified, StorageError> {
     let boundary = EventId::new(AccountId::from_bits(0), now.minus_micros(SETTLED_AFTER_MICROS), 0).own_text();
     let log = Arc::new(Mutex::new(Follower::default()));
     let (mut verified, mut after) = (Verified::default(), String::new());
     loop {
-        let end = end_of_slice(database, &after).await?;
+        let end = end_of_slice(database, &after, accounts).await?;
         let slice = Slice { after, end: end.clone().unwrap_or_else(|| AFTER_ALL.to_owned()) };
         verify_slice(database, &slice, &boundary, (&log, &mut verified)).await?;
         match end {
@@ -163,8 +168,8 @@ async fn verify_slice(
     Ok(())
 }
 
-async fn end_of_slice(database: &Database, after: &str) -> Result<Option<String>, StorageError> {
-    let values = [Value::from(after), (SLICE - 1).into()];
+async fn end_of_slice(database: &Database, after: &str, accounts: i64) -> Result<Option<String>, StorageError> {
+    let values = [Value::from(after), (accounts - 1).into()];
     let read = move |tx: &mut Tx<'_>| {
         let row = tx.query_optional(END_OF_SLICE, &values)?;
         row.map(|row| row.text("account_id").map(str::to_owned)).transpose()

@@ -2,7 +2,7 @@
 
 use domain::ledger::Action;
 use domain::time::MICROS_PER_HOUR;
-use storage::ledger::verify::Difference;
+use storage::ledger::verify::{Difference, verify_in_slices};
 
 use super::node::*;
 
@@ -48,6 +48,59 @@ async fn what_was_changed_by_hand_is_found() {
             assert_eq!(is_found, !told.is_empty(), "{statement}: {found:#?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_account_is_verified_once_however_many_are_folded_together() {
+    for place in Place::both() {
+        let (node, first) = place.node().await;
+        let accounts = [first, node.new_account().await, node.new_account().await];
+        for account in accounts {
+            accepted(node.consume(account, 3).await);
+        }
+        node.clock.set_offset_micros(node.clock.offset_micros() + MICROS_PER_HOUR);
+        for account in accounts {
+            accepted(node.consume(account, 1).await);
+        }
+        node.database.write_back().await.unwrap();
+        node.write(|tx| tx.execute("UPDATE balances SET used = used + 1 WHERE meter = 'requests'", &[])).await;
+        for slice in [1, 2, 3, 4] {
+            let verified = verify_in_slices(&node.database, node.clock.now(), slice).await.unwrap();
+            assert_eq!((verified.accounts, verified.events), (3, 6), "{slice} at a time");
+            for account in accounts {
+                let of_account = |line: &Difference| line.to_string().starts_with(&account.to_string());
+                assert_eq!(verified.differences.iter().filter(|line| of_account(line)).count(), 1, "{slice} at a time");
+            }
+        }
+    }
+}
+
+/// Takes back what the migration to events by time has made.
+const EVENTS_BY_ACCOUNT: &str = "ALTER TABLE usage_events DROP CONSTRAINT usage_events_pkey;
+    ALTER TABLE usage_events ADD PRIMARY KEY (account_id, id);
+    CREATE INDEX usage_events_by_id ON usage_events USING brin (id) WITH (autosummarize = on)";
+const EVENTS_BY_TIME: &str = include_str!("../../migrations/postgres/0013_events_by_time.sql");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_postgresql_kept_by_account_are_all_there_when_they_are_kept_by_time() {
+    let Some(place) = Place::postgres() else { return };
+    let (node, first) = place.node().await;
+    let accounts = [first, node.new_account().await];
+    node.write(|tx| tx.execute_script(EVENTS_BY_ACCOUNT)).await;
+    let mut events = Vec::new();
+    for account in accounts {
+        events.push(accepted(node.consume(account, 3).await).event.id);
+        events.push(accepted(node.consume(account, 2).await).event.id);
+    }
+    node.write(|tx| tx.execute_script(EVENTS_BY_TIME)).await;
+    for event in events {
+        assert!(node.ledger.event(event).await.unwrap().is_some(), "{event}");
+    }
+    for account in accounts {
+        accepted(node.consume(account, 1).await);
+        assert_eq!((node.events(account).await, node.usage(account).await), (3, (6, 0)));
+    }
+    node.must_be_exact().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

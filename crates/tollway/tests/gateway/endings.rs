@@ -30,7 +30,11 @@ async fn a_whole_answer_costs_what_the_provider_reports() {
         let id = answer.header("tollway-event").expect("the event").to_owned();
         let event = server.get(&format!("/api/v1/usage/events/{id}")).await.expect(200).json();
         assert_eq!((&event["action"], &event["model"]), (&json!("commit"), &json!("small")));
-        assert_eq!(event["details"]["tokens"]["cached"], 400, "{event}");
+        let tokens = json!({
+            "prompt": 1_000, "cached": 400, "cache_write": 0, "audio_input": 0,
+            "completion": 10, "reasoning": 0, "audio_output": 0,
+        });
+        assert_eq!(event["details"]["tokens"], tokens, "{event}");
         assert_eq!(event["details"]["counts"], "reported");
         assert_eq!(event["details"]["context"]["request_type"], "chat");
         assert!(!event.to_string().contains("Hello"), "{event}");
