@@ -283,11 +283,9 @@ fn event(command: &Command, action: EventAction, at: Timestamp, amounts: Vec<Amo
 fn accept(book: &mut Book, command: &Command, mut event: Event, movement: Movement) -> Result<Outcome, Fault> {
     let Movement { postings, draws, late, would_deny, .. } = movement;
     book.draw(&draws)?;
-    for posting in &postings {
-        book.post(posting)?;
-    }
+    let orders = postings.iter().map(|posting| book.post(posting)).collect::<Result<Vec<usize>, NotLoaded>>()?;
     debug_assert!(command.event.account == book.account, "a command was applied to another account's book");
-    let (limits, crossed) = stand_after(book, &postings, event.at)?;
+    let (limits, crossed) = stand_after(book, (&postings, &orders), event.at)?;
     let would_deny = would_deny.or_else(|| passed(&limits, &postings));
     event.late = late;
     event.postings = postings;
@@ -326,22 +324,22 @@ fn passed(limits: &[LimitState], postings: &[Posting]) -> Option<Denial> {
 }
 
 /// The limits that postings have moved, in the windows they moved them in, and the thresholds passed. Each threshold is
-/// reported once a window, and again after the limit has changed.
+/// reported once a window, and again after the limit has changed. `orders`: where each posting's balance is.
 fn stand_after(
     book: &mut Book,
-    postings: &[Posting],
+    (postings, orders): (&[Posting], &[usize]),
     at: Timestamp,
 ) -> Result<(Vec<LimitState>, Vec<Crossing>), NotLoaded> {
     let account_terms = book.terms.clone();
     let (mut states, mut crossed) = (Vec::with_capacity(postings.len()), Vec::new());
-    for posting in postings {
+    for (posting, order) in postings.iter().zip(orders) {
         let place = &posting.place;
         let Some(meter) = account_terms.meters.get(&place.meter) else { continue };
         let terms = meter.places.iter().find(|terms| terms.scope == place.scope && terms.window == place.window);
         let is_shown =
             |terms: &&PlaceTerms| terms.limit.is_some() || meter.places.iter().all(|place| place.limit.is_none());
         let Some(terms) = terms.filter(is_shown) else { continue };
-        let balance = book.balance(place)?;
+        let balance = book.balance_at(*order);
         if posting.used > 0
             && let Some(limit) = terms.limit.as_ref().and_then(|limit| limit.amount).filter(|limit| *limit > 0)
         {

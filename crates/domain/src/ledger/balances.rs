@@ -6,6 +6,9 @@ use super::balance::{Balance, Place};
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Balances(Vec<Row>);
 
+/// Of so few, looking at one after the other is quicker than searching by their order.
+const FEW: usize = 8;
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Row {
     place: Place,
@@ -15,6 +18,11 @@ struct Row {
 
 impl Balances {
     fn find(&self, place: &Place) -> Result<usize, usize> {
+        if self.0.len() <= FEW
+            && let Some(found) = self.0.iter().position(|row| row.place == *place)
+        {
+            return Ok(found);
+        }
         self.0.binary_search_by(|row| row.place.numbers_first(place))
     }
 
@@ -34,12 +42,26 @@ impl Balances {
         }
     }
 
-    /// The balance of a place, to be changed. `None`: there is none.
-    pub fn change(&mut self, place: &Place) -> Option<&mut Balance> {
+    /// Takes a place's balance from others, unless there is one already.
+    pub fn take_over(&mut self, place: &Place, others: &Balances) {
+        if let Err(free) = self.find(place)
+            && let Some(balance) = others.get(place)
+        {
+            self.0.insert(free, Row { place: place.clone(), balance: *balance, is_changed: false });
+        }
+    }
+
+    /// The balance of a place, to be changed, and where it is. `None`: there is none.
+    pub fn change(&mut self, place: &Place) -> Option<(usize, &mut Balance)> {
         let found = self.find(place).ok()?;
         let row = &mut self.0[found];
         row.is_changed = true;
-        Some(&mut row.balance)
+        Some((found, &mut row.balance))
+    }
+
+    /// The balance at a place in the order, as [`Balances::change`] has told it. Good until another is put.
+    pub fn at(&self, order: usize) -> Balance {
+        self.0[order].balance
     }
 
     /// Those that were changed since this was asked last.
@@ -73,6 +95,29 @@ mod tests {
     use crate::windows::WindowKind;
 
     #[test]
+    fn many_are_found_as_few_are() {
+        let place = |number: i64| Place {
+            scope: LimitScope::Account,
+            scope_id: None,
+            meter: format!("m{}", number % 5).into(),
+            window: WindowKind::Month,
+            start: Timestamp::from_seconds(number / 5),
+        };
+        let mut balances = Balances::default();
+        for number in (0..40).map(|number| number * 7 % 40) {
+            assert!(!balances.contains(&place(number)));
+            balances.insert(place(number), Balance { used: number, ..Balance::default() });
+            let (order, balance) = balances.change(&place(number)).expect("it was put there");
+            balance.used += 1;
+            assert_eq!(balances.at(order).used, number + 1);
+        }
+        (0..40).for_each(|number| {
+            assert_eq!(balances.get(&place(number)).map(|balance| balance.used), Some(number + 1), "{number}")
+        });
+        assert_eq!(balances.len(), 40);
+    }
+
+    #[test]
     fn each_place_has_one_balance_whatever_the_order_it_came_in() {
         let place = |meter: &str| Place {
             scope: LimitScope::Account,
@@ -85,7 +130,7 @@ mod tests {
         for (round, used) in [(1, 5), (2, 6)] {
             for meter in ["m", "c", "x", "a"] {
                 balances.insert(place(meter), Balance { used, ..Balance::default() });
-                balances.change(&place(meter)).expect("it was put there").used += round;
+                balances.change(&place(meter)).expect("it was put there").1.used += round;
             }
         }
         assert!(balances.change(&place("n")).is_none());
@@ -101,6 +146,11 @@ mod tests {
             balances.contains(&place("n")) && !balances.contains(&place("b")) && balances.get(&place("b")).is_none()
         );
         assert_eq!(balances.len(), 5);
+        let mut others = Balances::default();
+        others.insert(place("a"), Balance { used: 99, ..Balance::default() });
+        ["a", "m", "z"].into_iter().for_each(|meter| others.take_over(&place(meter), &balances));
+        let taken: Vec<_> = others.iter().map(|(place, balance)| (place.meter.as_str(), balance.used)).collect();
+        assert_eq!(taken, [("a", 99), ("m", 8)]);
         balances.clear();
         assert!(balances.is_empty());
     }

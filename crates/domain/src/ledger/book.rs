@@ -68,6 +68,11 @@ impl Book {
         self.balances.insert(place, balance);
     }
 
+    /// Puts a balance that is kept elsewhere, unless it is loaded already or not kept there.
+    pub fn load_kept(&mut self, place: &Place, kept: &Balances) {
+        self.balances.take_over(place, kept);
+    }
+
     pub fn load_reservation(&mut self, reservation: impl Into<Arc<Reservation>>) {
         let reservation = reservation.into();
         self.reservations.insert(reservation.id, reservation);
@@ -204,14 +209,20 @@ impl Book {
         self.balances.get(place).copied().ok_or_else(|| NotLoaded::Balance(place.clone()))
     }
 
-    /// Moves a balance.
-    pub(super) fn post(&mut self, posting: &Posting) -> Result<(), NotLoaded> {
+    /// Moves a balance. Returns where it is, for [`Book::balance_at`].
+    pub(super) fn post(&mut self, posting: &Posting) -> Result<usize, NotLoaded> {
         self.amend(&posting.place, |balance| *balance = balance.after(posting))
     }
 
-    pub(super) fn amend(&mut self, place: &Place, change: impl FnOnce(&mut Balance)) -> Result<(), NotLoaded> {
-        change(self.balances.change(place).ok_or_else(|| NotLoaded::Balance(place.clone()))?);
-        Ok(())
+    pub(super) fn amend(&mut self, place: &Place, change: impl FnOnce(&mut Balance)) -> Result<usize, NotLoaded> {
+        let (order, balance) = self.balances.change(place).ok_or_else(|| NotLoaded::Balance(place.clone()))?;
+        change(balance);
+        Ok(order)
+    }
+
+    /// Good until another balance is loaded.
+    pub(super) fn balance_at(&self, order: usize) -> Balance {
+        self.balances.at(order)
     }
 
     pub(super) fn draw(&mut self, draws: &[Draw]) -> Result<(), NotLoaded> {

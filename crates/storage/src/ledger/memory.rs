@@ -315,13 +315,7 @@ impl Shard {
 
     fn fill(&mut self, book: &mut Book, places: &[Place]) {
         let Some(remembered) = self.find(book.account) else { return };
-        for place in places {
-            if !book.has_balance(place)
-                && let Some(balance) = remembered.balances.get(place)
-            {
-                book.load_balance(place.clone(), *balance);
-            }
-        }
+        places.iter().for_each(|place| book.load_kept(place, &remembered.balances));
     }
 
     fn put(&mut self, book: &Book, as_of: AsOf) {
