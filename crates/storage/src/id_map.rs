@@ -3,6 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-pub(crate) type IdHasher = foldhash::fast::RandomState;
-pub(crate) type IdMap<I, V> = HashMap<I, V, IdHasher>;
-pub(crate) type IdSet<I> = HashSet<I, IdHasher>;
+pub type IdHasher = foldhash::fast::RandomState;
+pub type IdMap<I, V> = HashMap<I, V, IdHasher>;
+pub type IdSet<I> = HashSet<I, IdHasher>;

@@ -10,7 +10,7 @@ pub mod clock;
 pub mod database;
 pub mod entropy;
 pub mod error;
-mod id_map;
+pub mod id_map;
 pub mod ledger;
 pub mod migrations;
 mod postgres;

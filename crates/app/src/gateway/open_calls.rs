@@ -1,13 +1,13 @@
 //! The holds of calls that are under way. Each expires by itself soon after this process is gone; while it runs they are
 //! renewed, and once something of an answer was delivered, they are booked rather than given back when they expire.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::ids::ReservationId;
 use domain::ledger::OnExpiry;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 use parking_lot::Mutex;
+use storage::id_map::IdMap;
 use storage::ledger::Renewal;
 use tokio::sync::Notify;
 
@@ -31,7 +31,7 @@ pub struct OpenCalls {
 
 #[derive(Debug, Default)]
 struct Calls {
-    open: HashMap<ReservationId, OpenHold>,
+    open: IdMap<ReservationId, OpenHold>,
     /// Calls that have begun to deliver since the last pulse.
     begun: Vec<ReservationId>,
     /// Those that had begun before it.

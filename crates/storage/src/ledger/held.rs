@@ -39,7 +39,17 @@ pub(crate) struct Hold {
 }
 
 #[derive(Default)]
-pub(crate) struct Held(Mutex<IdMap<AccountId, Vec<Hold>>>);
+pub(crate) struct Held(Mutex<IdMap<AccountId, Holds>>);
+
+/// Those of one account.
+#[derive(Default)]
+struct Holds {
+    all: Vec<Hold>,
+    /// Before it nothing lapses and nothing is forgotten.
+    quiet_until: Option<Timestamp>,
+    /// What those that count hold of each place, so that nobody has to add it up.
+    reserved: Vec<(Place, i64)>,
+}
 
 /// What a batch does to holds, for when it is committed.
 #[derive(Default)]
@@ -56,15 +66,12 @@ impl Held {
 
     pub fn find(&self, reservation: ReservationId) -> Option<Hold> {
         let held = self.0.lock();
-        held.get(&reservation.account)?.iter().find(|hold| hold.reservation.id == reservation).cloned()
+        held.get(&reservation.account)?.all.iter().find(|hold| hold.reservation.id == reservation).cloned()
     }
 
     /// How much is held here of a place.
     pub fn reserved(&self, account: AccountId, place: &Place) -> i64 {
-        let held = self.0.lock();
-        let open = |hold: &&Hold| hold.reservation.state == ReservationState::Open;
-        held.get(&account)
-            .map_or(0, |holds| holds.iter().filter(open).map(|hold| reserved_at(&hold.reservation, place)).sum())
+        self.0.lock().get(&account).map_or(0, |holds| holds.reserved_at(place))
     }
 
     /// Balances as they are written by a batch that changes holds so.
@@ -89,7 +96,7 @@ impl Held {
         let HeldChanges { made, settled } = changes;
         let mut held = self.0.lock();
         for hold in made {
-            held.entry(hold.reservation.id.account).or_default().push(hold);
+            held.entry(hold.reservation.id.account).or_default().put(hold);
         }
         for (reservation, _) in settled {
             remove(&mut held, reservation.id);
@@ -99,7 +106,7 @@ impl Held {
     /// Accounts with holds whose time is over and that still count.
     pub fn accounts_with_expired(&self, now: Timestamp) -> Vec<AccountId> {
         let held = self.0.lock();
-        let has_expired = |holds: &Vec<Hold>| holds.iter().any(|hold| hold.reservation.is_expired(now));
+        let has_expired = |holds: &Holds| holds.all.iter().any(|hold| hold.reservation.is_expired(now));
         held.iter().filter(|(_, holds)| has_expired(holds)).map(|(account, _)| *account).collect()
     }
 
@@ -108,13 +115,8 @@ impl Held {
     pub fn let_lapse(&self, account: AccountId, now: Timestamp) -> bool {
         let mut held = self.0.lock();
         let Some(holds) = held.get_mut(&account) else { return false };
-        let mut has_lapsed = false;
-        for hold in holds.iter_mut().filter(|hold| hold.reservation.is_expired(now)) {
-            Arc::make_mut(&mut hold.reservation).state = ReservationState::Lapsed;
-            has_lapsed = true;
-        }
-        holds.retain(|hold| now.since(hold.reservation.expires_at) < REMEMBERED_MICROS);
-        if holds.is_empty() {
+        let has_lapsed = holds.let_lapse(now);
+        if holds.all.is_empty() {
             held.remove(&account);
         }
         has_lapsed
@@ -123,20 +125,75 @@ impl Held {
     fn renew(&self, renewal: &Renewal) {
         let mut held = self.0.lock();
         let holds = held.get_mut(&renewal.reservation.account);
-        if let Some(hold) = holds.and_then(|all| all.iter_mut().find(|hold| hold.reservation.id == renewal.reservation))
-        {
+        let is_meant = |hold: &&mut Hold| hold.reservation.id == renewal.reservation;
+        if let Some(hold) = holds.and_then(|holds| holds.all.iter_mut().find(is_meant)) {
             Arc::make_mut(&mut hold.reservation).expires_at = renewal.expires_at;
         }
     }
 }
 
-fn remove(held: &mut IdMap<AccountId, Vec<Hold>>, reservation: ReservationId) {
-    if let Some(holds) = held.get_mut(&reservation.account) {
+impl Holds {
+    fn reserved_at(&self, place: &Place) -> i64 {
+        self.reserved.iter().find(|(reserved, _)| reserved == place).map_or(0, |(_, amount)| *amount)
+    }
+
+    fn put(&mut self, hold: Hold) {
+        self.count(&hold.reservation, 1);
+        let until = next_change(&hold);
+        self.quiet_until = Some(self.quiet_until.map_or(until, |earliest| earliest.min(until)));
+        self.all.push(hold);
+    }
+
+    fn remove(&mut self, reservation: ReservationId) {
         // Each was made once, and their order says nothing.
-        if let Some(found) = holds.iter().position(|hold| hold.reservation.id == reservation) {
-            holds.swap_remove(found);
+        if let Some(found) = self.all.iter().position(|hold| hold.reservation.id == reservation) {
+            let hold = self.all.swap_remove(found);
+            self.count(&hold.reservation, -1);
         }
-        if holds.is_empty() {
+    }
+
+    /// Whether there were any whose time is over.
+    fn let_lapse(&mut self, now: Timestamp) -> bool {
+        if self.quiet_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        let expired: Vec<usize> = (0..self.all.len()).filter(|at| self.all[*at].reservation.is_expired(now)).collect();
+        for at in &expired {
+            let reservation = self.all[*at].reservation.clone();
+            self.count(&reservation, -1);
+            Arc::make_mut(&mut self.all[*at].reservation).state = ReservationState::Lapsed;
+        }
+        self.all.retain(|hold| now < hold.reservation.expires_at.plus_micros(REMEMBERED_MICROS));
+        self.quiet_until = self.all.iter().map(next_change).min();
+        !expired.is_empty()
+    }
+
+    /// Adds up what an open one holds, `times` so much.
+    fn count(&mut self, reservation: &Reservation, times: i64) {
+        if reservation.state != ReservationState::Open {
+            return;
+        }
+        for hold in &reservation.holds {
+            let amount = times * hold.reserved;
+            match self.reserved.iter_mut().find(|(place, _)| *place == hold.place) {
+                Some((_, reserved)) => *reserved += amount,
+                None => self.reserved.push((hold.place.clone(), amount)),
+            }
+        }
+        self.reserved.retain(|(_, reserved)| *reserved != 0);
+    }
+}
+
+/// When an open hold lapses, and one that has is forgotten. Renewed it is later.
+fn next_change(hold: &Hold) -> Timestamp {
+    let Reservation { state, expires_at, .. } = &*hold.reservation;
+    if *state == ReservationState::Open { *expires_at } else { expires_at.plus_micros(REMEMBERED_MICROS) }
+}
+
+fn remove(held: &mut IdMap<AccountId, Holds>, reservation: ReservationId) {
+    if let Some(holds) = held.get_mut(&reservation.account) {
+        holds.remove(reservation);
+        if holds.all.is_empty() {
             held.remove(&reservation.account);
         }
     }
