@@ -1,5 +1,7 @@
 //! Commands that share a batch: what one does the next one sees, and what fails fails alone.
 
+use std::time::Duration;
+
 use domain::ledger::Action;
 use storage::ledger::{LedgerError, LedgerSettings};
 
@@ -87,6 +89,7 @@ async fn a_command_that_comes_alone_is_done_at_once_and_after_a_crowd_not_before
     while !at_once().await {
         tries += 1;
         assert!(tries < 20, "no command was done at once");
+        tokio::time::sleep(Duration::from_millis(10 * tries)).await;
     }
     let crowd = (0..16).map(|_| node.consuming(account, 1)).collect();
     assert!(node.ask_in_one_batch(account, crowd).await.iter().all(is_accepted));
