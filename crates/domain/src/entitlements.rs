@@ -94,8 +94,11 @@ pub fn model_allowed(
 ) -> bool {
     let Some(allowed) = features.get(ALLOWED_MODELS) else { return true };
     let FeatureValue::List(allowed) = allowed else { return allowed.includes(None) };
-    let of_provider = provider.map(|provider| format!("{provider}/{model}"));
-    let is_meant = |name: &Name| name.as_str() == model || Some(name.as_str()) == of_provider.as_deref();
+    let is_of_provider = |name: &Name| {
+        let own = provider.and_then(|provider| name.as_str().strip_prefix(provider)?.strip_prefix('/'));
+        own == Some(model)
+    };
+    let is_meant = |name: &Name| name.as_str() == model || is_of_provider(name);
     allowed.iter().any(|name| match groups.get(name) {
         Some(members) => members.iter().any(is_meant),
         None => name.as_str() == ALL || is_meant(name),

@@ -160,7 +160,7 @@ pub fn lookup_model<'catalog>(
     model: &str,
     provider: Option<&str>,
 ) -> Result<&'catalog ModelPrice, PricingError> {
-    let of_provider = provider.and_then(|provider| catalog.models.get(format!("{provider}/{model}").as_str()));
+    let of_provider = provider.and_then(|provider| catalog.models.get([provider, "/", model].concat().as_str()));
     match (of_provider.or_else(|| catalog.models.get(model)), &catalog.unknown_model) {
         (Some(price), _) => Ok(price),
         (None, UnknownModel::Price(price)) => Ok(price),

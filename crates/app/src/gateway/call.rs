@@ -62,7 +62,7 @@ pub struct Reply {
     /// The limits: after the booking for a whole answer, after the hold for a stream.
     pub limits: Vec<domain::ledger::LimitState>,
     pub allowance: Option<Allowance>,
-    /// Of a whole answer. `None`: it cost nothing, or is still being booked.
+    /// Of a whole answer, without its limits. `None`: it cost nothing, or is still being booked.
     pub settled: Option<Settled>,
 }
 
@@ -77,7 +77,7 @@ pub enum ReplyBody {
 /// # Errors
 /// What stands in the way before anything is sent on: the model, the plan, the rate, the quota; then that no upstream
 /// answered. A call that ends in an error costs nothing.
-pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, CallError> {
+pub async fn call(app: &App, caller: &Caller, mut asked: Asked) -> Result<Reply, CallError> {
     let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let request = ModelRequest::read(asked.endpoint, content_type, asked.body.clone())?;
     let model = app.gateway.meant(&request.model);
@@ -94,7 +94,7 @@ pub async fn call(app: &App, caller: &Caller, asked: Asked) -> Result<Reply, Cal
     let account = account_to_count(app, caller, &asked.account, MODELS_CALL).await?;
     let allowance = hold_to_rate(app, caller, account).await?;
     let provider = first.provider.clone();
-    let work = work_of(&asked, &request, (model.clone(), provider))?;
+    let work = work_of(&mut asked, &request, (model.clone(), provider))?;
     let open = hold(app, caller, account, (&request, work)).await?;
     let has_priority = app.ledger.remembered_terms(account).is_some_and(|terms| has_priority(&terms));
     let sent = forward(&serving, &request, (&model, &asked.headers, has_priority)).await;
@@ -125,20 +125,20 @@ fn has_priority(terms: &Terms) -> bool {
     feature.is_some_and(|value| matches!(value, FeatureValue::Boolean(true)))
 }
 
-/// Everything about the call but its tokens.
-fn work_of(asked: &Asked, request: &ModelRequest, (model, provider): (Name, String)) -> Result<Work, AppError> {
+/// Everything about the call but its tokens. What the client has told is taken for it.
+fn work_of(asked: &mut Asked, request: &ModelRequest, (model, provider): (Name, String)) -> Result<Work, AppError> {
     must_be_keepable(request)?;
-    let mut context = asked.context.clone();
+    let mut context = std::mem::take(&mut asked.context);
     context.request_type.get_or_insert_with(|| asked.endpoint.request_type().to_owned());
     if let Some(metadata) = &request.metadata {
         lift(metadata, &mut context);
         context.metadata.get_or_insert_with(|| metadata.clone());
     }
     Ok(Work {
-        user: asked.user.clone(),
+        user: asked.user.take(),
         end_user: asked
             .end_user
-            .clone()
+            .take()
             .or_else(|| request.user.as_deref().filter(|user| !user.is_empty()).map(Name::new)),
         model: Some(model),
         provider: Some(provider),
@@ -186,7 +186,7 @@ async fn hold(
     app: &App,
     caller: &Caller,
     account: AccountId,
-    (request, work): (&ModelRequest, Work),
+    (request, mut work): (&ModelRequest, Work),
 ) -> Result<OpenCall, CallError> {
     let plans = app.plans().await?;
     let spoken = spoken_tokens(&plans.catalog.voice, request);
@@ -197,7 +197,7 @@ async fn hold(
         _ => 0,
     };
     let prompt = spoken.unwrap_or_else(|| request.prompt_estimate());
-    let held = Work { tokens: Some(CallTokens::new(prompt, answered)), ..work.clone() };
+    work.tokens = Some(CallTokens::new(prompt, answered));
     // Whatever stops this process or its machine stops the call, and then the hold is worth nothing. What the call used is
     // booked on the disk before it is answered.
     let durability = Durability::OfProcess;
@@ -210,7 +210,7 @@ async fn hold(
     let (app, caller) = (app.clone(), caller.clone());
     // A client that hangs up meanwhile leaves no hold that nobody gives back.
     let holding = Lasting::new(async move {
-        let reserved = hold_usage(&app, &caller, account, (held, hold, durability)).await?;
+        let reserved = hold_usage(&app, &caller, account, (&work, hold, durability)).await?;
         Ok(OpenCall::new((&app, &caller, reserved.reservation), work, (model, charged), reserved.limits))
     });
     holding.await.map_err(|error| match error {
@@ -256,11 +256,11 @@ async fn answer(
     };
     drop(slot);
     let held_limits = std::mem::take(&mut open.limits);
-    let settled = match usage_of_answer(request.endpoint, &whole) {
+    let mut settled = match usage_of_answer(request.endpoint, &whole) {
         Some(tokens) => open.commit(tokens, Counts::Reported).await,
         None => settle_estimated(request.endpoint, open, whole.clone()).await,
     };
-    let limits = settled.as_ref().map_or(held_limits, |settled| settled.counted.limits.clone());
+    let limits = settled.as_mut().map_or(held_limits, |settled| std::mem::take(&mut settled.counted.limits));
     Ok(Reply { status, headers, body: ReplyBody::Whole(whole), limits, allowance, settled })
 }
 

@@ -21,7 +21,7 @@ pub async fn reserve(
 ) -> Result<Reserved, AppError> {
     caller.must_be_key()?;
     let account = account_to_count(app, caller, account, USAGE_WRITE).await?;
-    hold_usage(app, caller, account, (work, hold, Durability::Synced)).await
+    hold_usage(app, caller, account, (&work, hold, Durability::Synced)).await
 }
 
 /// As [`reserve`], for an account that is known and a caller who may.
@@ -29,12 +29,12 @@ pub(crate) async fn hold_usage(
     app: &App,
     caller: &Caller,
     account: AccountId,
-    (work, hold, durability): (Work, Hold, Durability),
+    (work, hold, durability): (&Work, Hold, Durability),
 ) -> Result<Reserved, AppError> {
     let mut tried = 0;
     loop {
         let terms = terms_to_try(app, account, tried).await?;
-        let outcome = hold_by(app, caller, (account, &terms), (&work, hold, durability)).await;
+        let outcome = hold_by(app, caller, (account, &terms), (work, hold, durability)).await;
         if !is_for_old_terms(app, &outcome, tried) {
             return outcome;
         }

@@ -54,16 +54,13 @@ impl Default for InMemory {
 impl InMemory {
     /// Counts one request for each of these, or refuses it and counts it for none.
     pub fn take(&self, limit: RateLimit, scope: &str, identities: &[&str], now: Timestamp) -> Counted {
+        let places: Vec<u128> = identities.iter().map(|identity| self.place(scope, identity)).collect();
         let mut counts = self.counts.lock();
-        let mut refused = None;
-        for identity in identities {
-            let wait = self.spells(&mut counts, scope, identity).wait(limit, now);
-            refused = refused.max(wait);
-        }
+        let refused = places.iter().filter_map(|place| spells(&mut counts, *place).wait(limit, now)).max();
         if let Some(wait_micros) = refused {
             return Counted::Refused { wait_micros };
         }
-        let counted = identities.iter().map(|identity| self.spells(&mut counts, scope, identity).count(limit, now));
+        let counted = places.iter().map(|place| spells(&mut counts, *place).count(limit, now));
         Counted::Counted { remaining: counted.min().unwrap_or(limit.requests) }
     }
 
@@ -83,17 +80,16 @@ impl InMemory {
         }
     }
 
-    fn spells<'c>(&self, counts: &'c mut BoundedMap<u128, Spells>, scope: &str, identity: &str) -> &'c mut Spells {
-        let place = self.place(scope, identity);
-        if counts.get_mut(&place).is_none() {
-            counts.insert(place, Spells::default());
-        }
-        counts.get_mut(&place).expect("it was just put there")
-    }
-
     fn place(&self, scope: &str, identity: &str) -> u128 {
         self.hash.of((scope, identity))
     }
+}
+
+fn spells(counts: &mut BoundedMap<u128, Spells>, place: u128) -> &mut Spells {
+    if counts.get_mut(&place).is_none() {
+        counts.insert(place, Spells::default());
+    }
+    counts.get_mut(&place).expect("it was just put there")
 }
 
 impl Spells {

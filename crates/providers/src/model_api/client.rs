@@ -136,10 +136,8 @@ fn no_answer(error: &NoAnswer) -> SendError {
 
 fn worth_passing_on(headers: &HeaderMap) -> HeaderMap {
     let mut passed_on = HeaderMap::new();
-    for name in &PASSED_ON {
-        if let Some(value) = headers.get(name) {
-            passed_on.insert(name, value.clone());
-        }
+    for (name, value) in headers.iter().filter(|(name, _)| PASSED_ON.contains(name)) {
+        passed_on.entry(name).or_insert_with(|| value.clone());
     }
     passed_on
 }
