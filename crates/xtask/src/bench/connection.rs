@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use memchr::{memchr, memchr_iter, memmem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -74,7 +75,7 @@ impl Connection {
         let whole = started.elapsed();
         let last = &self.answer[self.answer.len().saturating_sub(LAST_BYTES)..];
         let words = self.target.last_words.as_bytes();
-        let is_complete = words.is_empty() || find(last, words).is_some();
+        let is_complete = words.is_empty() || memmem::find(last, words).is_some();
         Ok(Answer { status: self.status()?, is_complete, first, whole })
     }
 
@@ -149,11 +150,11 @@ enum End {
 impl Framing {
     /// `None`: the head is not whole yet.
     fn read(answer: &[u8]) -> Option<Self> {
-        let head = find(answer, b"\r\n\r\n")?;
+        let head = memmem::find(answer, b"\r\n\r\n")?;
         let body = head + 4;
         let mut end = End::At(body);
-        for line in answer[..head].split(|byte| *byte == b'\n') {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        for line in lines(&answer[..head]) {
+            let Some(colon) = memchr(b':', line) else { continue };
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
             if name.eq_ignore_ascii_case(b"content-length") {
                 let length = std::str::from_utf8(value).ok().and_then(|value| value.parse::<usize>().ok());
@@ -197,14 +198,20 @@ impl Framing {
 /// Where the chunk that is announced at a place begins, and how long it is.
 fn chunk(answer: &[u8], place: usize) -> Option<(usize, usize)> {
     let rest = answer.get(place..)?;
-    let line = find(rest, b"\r\n")?;
+    let line = memchr(b'\n', rest)?;
     let digits = rest[..line].split(|byte| *byte == b';').next()?;
     let length = usize::from_str_radix(std::str::from_utf8(digits).ok()?.trim(), 16).ok()?;
-    Some((place + line + 2, length))
+    Some((place + line + 1, length))
 }
 
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+/// The lines of a head. Each may end with CR.
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr_iter(b'\n', head).chain([head.len()]);
+    ends.scan(0, |begin, end| {
+        let line = &head[*begin..end];
+        *begin = end + 1;
+        Some(line)
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures durations")]
