@@ -87,6 +87,15 @@ impl Settings {
         format!("{}/{page}?token={secret}", self.issuer())
     }
 
+    /// Where a customer goes to get more: the pricing page, with the plan that would fit.
+    pub fn upgrade_url(&self, suggested_plan: Option<&domain::name::Name>) -> String {
+        let base = self.issuer();
+        match suggested_plan {
+            Some(plan) => [base, "/pricing?plan=", plan.as_str()].concat(),
+            None => [base, "/pricing"].concat(),
+        }
+    }
+
     /// Whether customers may be sent there after buying: to this server, or to an allowed origin.
     pub fn may_lead_to(&self, target: &str) -> bool {
         self.billing.may_lead_to(target, self.issuer())
@@ -275,14 +284,5 @@ impl App {
     pub async fn plans(&self) -> Result<Arc<PlanBook>, AppError> {
         let none = || StorageError::Unavailable("no catalog has been applied; run `tollway catalog apply`".into());
         Ok(self.ledger.plans().await?.ok_or_else(none)?)
-    }
-
-    /// Where a customer goes to get more: the pricing page, with the plan that would fit.
-    pub fn upgrade_url(&self, suggested_plan: Option<&domain::name::Name>) -> String {
-        let base = self.settings.public_url.trim_end_matches('/');
-        match suggested_plan {
-            Some(plan) => [base, "/pricing?plan=", plan.as_str()].concat(),
-            None => [base, "/pricing"].concat(),
-        }
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use domain::ids::EventId;
 use domain::ledger::{Denial, DenialReason, Refusal};
 use domain::name::Name;
+use domain::plain::Plain;
 use providers::stripe::StripeError;
 use storage::StorageError;
 use storage::ledger::LedgerError;
@@ -179,7 +180,7 @@ pub struct Denied {
 impl Denied {
     pub fn new(app: &App, denial: Denial, plan: Option<Name>, suggested_plan: Option<Name>) -> Self {
         let is_suspended = denial.reason == DenialReason::AccountSuspended;
-        let upgrade_url = (!is_suspended).then(|| app.upgrade_url(suggested_plan.as_ref()));
+        let upgrade_url = (!is_suspended).then(|| app.settings.upgrade_url(suggested_plan.as_ref()));
         Self { denial, plan, suggested_plan, upgrade_url, at: app.now() }
     }
 }
@@ -281,16 +282,27 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
     }
 }
 
+impl Denied {
+    /// Writes what callers are told. In parts, since it is told more often than all other errors.
+    pub fn write_sentence(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        match (self.denial.reason, &self.denial.limit) {
+            (DenialReason::AccountSuspended, _) => text.write_str("This account is suspended."),
+            (DenialReason::SubscriptionRequired, _) => text.write_str("This account has no plan; choose one to go on."),
+            (DenialReason::QuotaExceeded, Some(limit)) => {
+                text.write_str("The ")?;
+                text.write_str(limit.meter.as_str())?;
+                let Some(resets_at) = limit.resets_at else { return text.write_str(" limit is reached.") };
+                text.write_str(" quota is used up until ")?;
+                resets_at.write_to(text)?;
+                text.write_str(".")
+            }
+            (DenialReason::QuotaExceeded, None) => text.write_str("The quota is used up."),
+        }
+    }
+}
+
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.denial.reason, &self.denial.limit) {
-            (DenialReason::AccountSuspended, _) => f.write_str("This account is suspended."),
-            (DenialReason::SubscriptionRequired, _) => f.write_str("This account has no plan; choose one to go on."),
-            (DenialReason::QuotaExceeded, Some(limit)) => match limit.resets_at {
-                Some(resets_at) => write!(f, "The {} quota is used up until {resets_at}.", limit.meter),
-                None => write!(f, "The {} limit is reached.", limit.meter),
-            },
-            (DenialReason::QuotaExceeded, None) => f.write_str("The quota is used up."),
-        }
+        self.write_sentence(f)
     }
 }

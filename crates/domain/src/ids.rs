@@ -7,6 +7,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use crate::plain::Plain;
 use crate::time::Timestamp;
 
 /// What an id names, and the prefix that says so.
@@ -255,18 +256,30 @@ fn decode(text: &str) -> Option<u128> {
     })
 }
 
+impl<K: Kind> Plain for Id<K> {
+    fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        text.write_str(K::PREFIX)?;
+        text.write_str(Letters::of(self.0).as_str())
+    }
+}
+
+impl<K: Kind> Plain for OwnedId<K> {
+    fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        text.write_str(K::PREFIX)?;
+        text.write_str(Letters::of(self.account.bits()).as_str())?;
+        text.write_str(Letters::of(self.own).as_str())
+    }
+}
+
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(K::PREFIX)?;
-        f.write_str(Letters::of(self.0).as_str())
+        self.write_to(f)
     }
 }
 
 impl<K: Kind> fmt::Display for OwnedId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(K::PREFIX)?;
-        f.write_str(Letters::of(self.account.bits()).as_str())?;
-        f.write_str(Letters::of(self.own).as_str())
+        self.write_to(f)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod money;
 pub mod name;
 pub mod permissions;
+pub mod plain;
 pub mod pricing;
 pub mod quantity;
 pub mod suggestion;

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::plain::Plain;
 use crate::quantity::{QuantityError, parse_decimal, write_decimal};
 
 pub const NANO_PER_UNIT: i64 = 1_000_000_000;
@@ -184,9 +185,15 @@ impl NanoUsd {
 }
 
 /// Plain decimal dollars without trailing zeros: `0.000123`.
+impl Plain for NanoUsd {
+    fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        write_decimal(text, self.0, NANO_PLACES)
+    }
+}
+
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_decimal(f, self.0, NANO_PLACES)
+        self.write_to(f)
     }
 }
 

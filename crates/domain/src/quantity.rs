@@ -115,18 +115,32 @@ fn parse_exponent(text: &str) -> Result<i64, QuantityError> {
     Ok(if text.starts_with('-') { -value } else { value })
 }
 
+/// Units of each number of places.
+const SCALES: [u64; 20] = {
+    let mut scales = [1; 20];
+    let mut places = 1;
+    while places < scales.len() {
+        scales[places] = 10 * scales[places - 1];
+        places += 1;
+    }
+    scales
+};
+
 /// Writes an integer of `10^-places` units as plain decimal text without trailing zeros.
-pub fn write_decimal(f: &mut dyn fmt::Write, value: i64, places: usize) -> fmt::Result {
-    let scale = 10u64.pow(places as u32);
+pub fn write_decimal(text: &mut impl fmt::Write, value: i64, places: usize) -> fmt::Result {
+    let scale = SCALES[places];
     let magnitude = value.unsigned_abs();
     let (whole, fraction) = (magnitude / scale, magnitude % scale);
     if value < 0 {
-        f.write_char('-')?;
+        text.write_str("-")?;
     }
-    write!(f, "{whole}")?;
+    text.write_str(itoa::Buffer::new().format(whole))?;
     if fraction != 0 {
-        let digits = format!("{fraction:0places$}");
-        write!(f, ".{}", digits.trim_end_matches('0'))?;
+        // The one in front keeps the zeros that the fraction begins with.
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(scale + fraction);
+        text.write_str(".")?;
+        text.write_str(digits[1..].trim_end_matches('0'))?;
     }
     Ok(())
 }
@@ -177,6 +191,18 @@ mod tests {
         fn what_is_written_reads_back(millionths in -9_199_999_999_999_999_999i64..9_199_999_999_999_999_999) {
             let quantity = Quantity::from_millionths(millionths);
             prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
+        }
+
+        #[test]
+        fn decimals_are_written_as_they_are_divided(value in any::<i64>(), places in 0usize..19) {
+            let scale = 10i128.pow(places as u32);
+            let magnitude = i128::from(value).abs();
+            let sign = if value < 0 { "-" } else { "" };
+            let mut padded = format!("{sign}{}.{:0places$}", magnitude / scale, magnitude % scale);
+            padded.truncate(padded.trim_end_matches('0').trim_end_matches('.').len());
+            let mut text = String::new();
+            write_decimal(&mut text, value, places).expect("memory");
+            prop_assert_eq!(text, padded);
         }
 
         #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::civil::Date;
+use crate::plain::Plain;
 
 /// Microseconds since the Unix epoch, UTC. The database stores the same integer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -90,33 +91,43 @@ impl Timestamp {
 }
 
 /// RFC 3339 in UTC, with as many decimals as needed: `2026-03-31T00:00:00Z`.
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Plain for Timestamp {
+    fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
         let (date, micros) = (self.date(), self.micros_of_day());
         let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        write_digits(&mut text[0..4], date.year);
-        write_digits(&mut text[5..7], date.month);
-        write_digits(&mut text[8..10], date.day);
-        write_digits(&mut text[11..13], seconds / 3_600);
-        write_digits(&mut text[14..16], seconds / 60 % 60);
-        write_digits(&mut text[17..19], seconds % 60);
-        write_digits(&mut text[20..26], fraction);
-        let mut length = if fraction == 0 { 19 } else { 26 };
-        while fraction != 0 && text[length - 1] == b'0' {
-            length -= 1;
+        let mut digits = *b"0000-00-00T00:00:00.000000Z";
+        digits[0..2].copy_from_slice(&two_digits(date.year / 100));
+        digits[2..4].copy_from_slice(&two_digits(date.year % 100));
+        digits[5..7].copy_from_slice(&two_digits(date.month));
+        digits[8..10].copy_from_slice(&two_digits(date.day));
+        digits[11..13].copy_from_slice(&two_digits(seconds / 3_600));
+        digits[14..16].copy_from_slice(&two_digits(seconds / 60 % 60));
+        digits[17..19].copy_from_slice(&two_digits(seconds % 60));
+        let mut length = 19;
+        if fraction != 0 {
+            digits[20..22].copy_from_slice(&two_digits(fraction / 10_000));
+            digits[22..24].copy_from_slice(&two_digits(fraction / 100 % 100));
+            digits[24..26].copy_from_slice(&two_digits(fraction % 100));
+            length = 26;
+            while digits[length - 1] == b'0' {
+                length -= 1;
+            }
         }
-        text[length] = b'Z';
-        f.write_str(std::str::from_utf8(&text[..=length]).map_err(|_| fmt::Error)?)
+        digits[length] = b'Z';
+        text.write_str(std::str::from_utf8(&digits[..=length]).map_err(|_| fmt::Error)?)
     }
 }
 
-/// Fills the text with the last digits of a number.
-fn write_digits(text: &mut [u8], mut number: i64) {
-    for digit in text.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
+}
+
+/// A number below a hundred.
+fn two_digits(number: i64) -> [u8; 2] {
+    let number = number as u32;
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 #[cfg(test)]

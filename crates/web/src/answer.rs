@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::catalog::COST_METER;
+use domain::json::Json;
+use domain::plain::Plain;
 use domain::quantity::{Quantity, write_decimal};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -30,6 +32,13 @@ pub fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
     headers.reserve(HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// An object as it is sent, null where there is no value: for what is answered often.
+pub fn object(put: impl FnOnce(&mut Json)) -> String {
+    let mut json = Json::with_nulls(BODY_BYTES);
+    json.object(put);
+    json.into_text()
 }
 
 /// A body as it is sent.
@@ -84,9 +93,15 @@ pub fn in_units(meter: &str, quantity: Quantity) -> Option<i64> {
     quantity.millionths().checked_mul(factor)
 }
 
+impl Plain for Decimal {
+    fn write_to(&self, text: &mut impl std::fmt::Write) -> std::fmt::Result {
+        write_decimal(text, self.value, self.places)
+    }
+}
+
 impl Display for Decimal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write_decimal(f, self.value, self.places)
+        self.write_to(f)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn details(
     (markup, reason): (i64, Option<&str>),
 ) -> String {
     let member = caller.and_then(Caller::member);
-    let mut json = Json::with_capacity(USUAL_BYTES);
+    let mut json = Json::without_nulls(USUAL_BYTES);
     json.object(|details| {
         details.text("key", caller.and_then(Caller::key).map(|key| key.to_string()).as_deref());
         details.text("user", member.as_ref().or(work.user.as_ref()).map(Name::as_str));

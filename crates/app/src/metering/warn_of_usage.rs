@@ -105,7 +105,7 @@ fn warning(app: &App, crossed: &Crossed, window: &Window, (plans, plan): (&PlanB
         limit: format!("{} {unit}", digits(&crossed.meter, crossed.limit)),
         resets_at: window.end,
         usage_link: format!("{base}/usage"),
-        upgrade_link: app.upgrade_url(plan.as_ref()),
+        upgrade_link: app.settings.upgrade_url(plan.as_ref()),
         suggested_plan: plan.map(|key| plans.catalog.plans.get(&key).map_or(key.to_string(), |plan| plan.name.clone())),
     }
 }

@@ -15,13 +15,13 @@ use domain::ids::AccountId;
 use domain::ledger::{Denial, DenialReason, LimitState};
 use domain::name::Name;
 use domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::usage::hold_to_rate;
 use crate::WebState;
-use crate::answer::{self, Written};
+use crate::answer;
 use crate::api::shapes;
 use crate::extract::QueryFields;
 use crate::extract::caller::authenticate_and_hold;
@@ -78,13 +78,11 @@ enum Deny {
 
 /// The request may go through. The headers `Tollway-Account`, `Tollway-Plan`, `Tollway-Key` and `X-Remaining-Usage` say
 /// the same for proxies.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 pub struct Authorized {
-    allowed: bool,
-    #[schema(value_type = String)]
-    account: Written<AccountId>,
-    #[schema(value_type = Option<String>)]
-    plan: Option<Name>,
+    pub allowed: bool,
+    pub account: String,
+    pub plan: Option<String>,
 }
 
 /// Let a request through a proxy
@@ -166,14 +164,18 @@ fn authorized(
     plan: Option<Name>,
     (limits, at): (&[LimitState], Timestamp),
 ) -> Response {
-    let body = Authorized { allowed: true, account: Written(account), plan };
-    let mut response = shapes::metered(StatusCode::OK, &body, limits, (at, false));
+    let body = answer::object(|json| {
+        json.boolean("allowed", true);
+        json.plain("account", Some(account));
+        json.text("plan", plan.as_ref().map(Name::as_str));
+    });
+    let mut response = shapes::metered(StatusCode::OK, body, limits, (at, false));
     let headers = response.headers_mut();
     headers::put(headers, ACCOUNT, &account.to_string());
     if let Some(key) = caller.key() {
         headers::put(headers, KEY, &key.to_string());
     }
-    if let Some(plan) = &body.plan {
+    if let Some(plan) = &plan {
         headers::put(headers, PLAN, plan.as_str());
     }
     response

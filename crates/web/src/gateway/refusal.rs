@@ -6,7 +6,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::ledger::DenialReason;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::answer;
 use crate::extract::wording::sentence;
@@ -77,8 +76,7 @@ fn written(app: &App, kind: ApiKind, refused: &Refused, place: Place<'_>) -> Res
         Refused::Edge(failure) => failure.app_error(),
         Refused::Call(_) => None,
     };
-    let body = Body { app, kind, told: &told, error, request_id };
-    let mut response = answer::json(told.status, &body);
+    let mut response = answer::json_text(told.status, body(app, kind, &told, error, request_id));
     let headers = response.headers_mut();
     headers.insert(SHOULD_RETRY, HeaderValue::from_static(if helps_to_retry(&told) { "true" } else { "false" }));
     if let Ok(id) = HeaderValue::from_str(request_id) {
@@ -164,46 +162,28 @@ fn status_of(status: u16) -> StatusCode {
 }
 
 /// The body of an error.
-struct Body<'b> {
-    app: &'b App,
-    kind: ApiKind,
-    told: &'b Told,
-    error: Option<&'b AppError>,
-    request_id: &'b str,
-}
-
-impl Serialize for Body<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if self.kind == ApiKind::Anthropic {
-            map.serialize_entry("type", "error")?;
+fn body(app: &App, kind: ApiKind, told: &Told, error: Option<&AppError>, request_id: &str) -> String {
+    answer::object(|json| {
+        if kind == ApiKind::Anthropic {
+            json.text("type", Some("error"));
         }
-        map.serialize_entry("error", &Inner(self))?;
-        if self.kind == ApiKind::Anthropic {
-            map.serialize_entry("request_id", self.request_id)?;
+        json.inner("error", Some(told), |json, told| {
+            json.text("message", Some(&told.message));
+            let kind = match kind {
+                ApiKind::OpenAi => told.kind,
+                ApiKind::Anthropic => anthropic_type(told.status),
+            };
+            json.text("type", Some(kind));
+            json.text("param", told.param.as_deref());
+            json.text("code", Some(told.code));
+            if let Some(error) = error {
+                problem::write_facts(json, error, &app.settings);
+            }
+        });
+        if kind == ApiKind::Anthropic {
+            json.text("request_id", Some(request_id));
         }
-        map.end()
-    }
-}
-
-struct Inner<'i, 'b>(&'i Body<'b>);
-
-impl Serialize for Inner<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Body { app, kind, told, error, .. } = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("message", &told.message)?;
-        match kind {
-            ApiKind::OpenAi => map.serialize_entry("type", told.kind)?,
-            ApiKind::Anthropic => map.serialize_entry("type", anthropic_type(told.status))?,
-        }
-        map.serialize_entry("param", &told.param)?;
-        map.serialize_entry("code", told.code)?;
-        if let Some(error) = error {
-            problem::write_facts(&mut map, error, app)?;
-        }
-        map.end()
-    }
+    })
 }
 
 fn anthropic_type(status: StatusCode) -> &'static str {

@@ -1,6 +1,6 @@
 //! What goes wrong before a use case is asked: bodies, media types, routes, time.
 
-use serde::ser::SerializeMap;
+use domain::json::Json;
 
 /// A request that no use case has seen, or whose answer never came.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +63,11 @@ impl EdgeError {
         matches!(self, EdgeError::MalformedJson(_) | EdgeError::BodyBroken).then_some(400)
     }
 
-    pub(super) fn write_facts<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+    pub(super) fn write_facts(&self, json: &mut Json) {
         match self {
-            EdgeError::BodyTooLarge { limit } => map.serialize_entry("limit", limit),
-            EdgeError::Header { name, .. } => map.serialize_entry("header", name),
-            _ => Ok(()),
+            EdgeError::BodyTooLarge { limit } => json.number("limit", Some(*limit)),
+            EdgeError::Header { name, .. } => json.text("header", Some(name)),
+            _ => {}
         }
     }
 }

@@ -1,84 +1,71 @@
 //! What a caller is told beside the sentence, so that a program can act on it.
 
 use app::error::Denied;
-use app::{App, AppError};
-use domain::ledger::{LimitState, Refusal};
-use serde::ser::SerializeMap;
+use app::{AppError, Settings};
+use domain::json::Json;
+use domain::ledger::Refusal;
+use domain::name::Name;
 
-use crate::answer::{Decimal, Written};
+use crate::answer::Decimal;
+use crate::api::shapes::put_limit;
 
-pub fn write<M: SerializeMap>(map: &mut M, error: &AppError, app: &App) -> Result<(), M::Error> {
+pub fn write(json: &mut Json, error: &AppError, settings: &Settings) {
     match error {
-        AppError::Denied(denied) => write_denial(map, denied),
+        AppError::Denied(denied) => write_denial(json, denied),
         AppError::FeatureNotInPlan { feature, plan, suggested_plan, .. } => {
-            map.serialize_entry("feature", feature)?;
-            map.serialize_entry("plan", plan)?;
-            map.serialize_entry("suggested_plan", suggested_plan)?;
-            map.serialize_entry("upgrade_url", &app.upgrade_url(suggested_plan.as_ref()))
+            json.text("feature", Some(feature));
+            json.text("plan", plan.as_ref().map(Name::as_str));
+            json.text("suggested_plan", suggested_plan.as_ref().map(Name::as_str));
+            json.text("upgrade_url", Some(&settings.upgrade_url(suggested_plan.as_ref())));
         }
         AppError::SecondFactorRequired { challenge, expires_at } => {
-            map.serialize_entry("challenge", challenge)?;
-            map.serialize_entry("expires_at", &Written(expires_at))
+            json.text("challenge", Some(challenge));
+            json.plain("expires_at", Some(*expires_at));
         }
-        AppError::InsufficientRole { needed } => map.serialize_entry("role", needed.as_str()),
-        AppError::InsufficientScope { scope } => map.serialize_entry("scope", scope),
-        AppError::Invalid { field, .. } if field.is_empty() => Ok(()),
-        AppError::Invalid { field, .. } => map.serialize_entry("field", field),
+        AppError::InsufficientRole { needed } => json.text("role", Some(needed.as_str())),
+        AppError::InsufficientScope { scope } => json.text("scope", Some(scope)),
+        AppError::Invalid { field, .. } if field.is_empty() => {}
+        AppError::Invalid { field, .. } => json.text("field", Some(field)),
         AppError::Taken { field, value } => {
-            map.serialize_entry("field", field)?;
-            map.serialize_entry("value", value)
+            json.text("field", Some(field));
+            json.text("value", Some(value));
         }
         AppError::RateLimited { scope, requests, window_seconds, retry_after_seconds } => {
-            map.serialize_entry("scope", scope)?;
-            map.serialize_entry("limit", requests)?;
-            map.serialize_entry("window_seconds", window_seconds)?;
-            map.serialize_entry("retry_after_seconds", retry_after_seconds)
+            json.text("scope", Some(scope.as_str()));
+            json.number("limit", Some(*requests));
+            json.number("window_seconds", Some(*window_seconds));
+            json.number("retry_after_seconds", Some(*retry_after_seconds));
         }
-        AppError::PlanNotSold { plan, .. } => map.serialize_entry("plan", plan),
-        AppError::PaymentFailed { code, .. } => map.serialize_entry("decline_code", code),
-        AppError::ModelUnknown(model) => map.serialize_entry("model", model),
-        AppError::KeyReused { event: Some(event) } => map.serialize_entry("event", &Written(event)),
-        AppError::Refused(refusal) => write_refusal(map, refusal),
-        _ => Ok(()),
+        AppError::PlanNotSold { plan, .. } => json.text("plan", Some(plan.as_str())),
+        AppError::PaymentFailed { code, .. } => json.text("decline_code", Some(code)),
+        AppError::ModelUnknown(model) => json.text("model", Some(model.as_str())),
+        AppError::KeyReused { event: Some(event) } => json.plain("event", Some(*event)),
+        AppError::Refused(refusal) => write_refusal(json, refusal),
+        _ => {}
     }
 }
 
-fn write_refusal<M: SerializeMap>(map: &mut M, refusal: &Refusal) -> Result<(), M::Error> {
+fn write_refusal(json: &mut Json, refusal: &Refusal) {
     match refusal {
         Refusal::MeterUnknown(meter)
         | Refusal::NegativeQuantity(meter)
         | Refusal::NotALevel(meter)
         | Refusal::LevelBelowZero(meter)
-        | Refusal::TooLarge(meter) => map.serialize_entry("meter", meter),
-        Refusal::AlreadyReversed(event) => map.serialize_entry("event", &Written(event)),
-        Refusal::TooOld | Refusal::InTheFuture => map.serialize_entry("field", "occurred_at"),
-        _ => Ok(()),
+        | Refusal::TooLarge(meter) => json.text("meter", Some(meter.as_str())),
+        Refusal::AlreadyReversed(event) => json.plain("event", Some(*event)),
+        Refusal::TooOld | Refusal::InTheFuture => json.text("field", Some("occurred_at")),
+        _ => {}
     }
 }
 
-fn write_denial<M: SerializeMap>(map: &mut M, denied: &Denied) -> Result<(), M::Error> {
+fn write_denial(json: &mut Json, denied: &Denied) {
     if let Some(limit) = &denied.denial.limit {
-        write_limit(map, limit)?;
-        map.serialize_entry("requested", &Decimal::of_meter(limit.meter.as_str(), denied.denial.requested))?;
+        put_limit(json, limit, "current");
+        json.exact("requested", Some(Decimal::of_meter(limit.meter.as_str(), denied.denial.requested)));
     }
-    map.serialize_entry("plan", &denied.plan)?;
+    json.text("plan", denied.plan.as_ref().map(Name::as_str));
     if let Some(upgrade_url) = &denied.upgrade_url {
-        map.serialize_entry("suggested_plan", &denied.suggested_plan)?;
-        map.serialize_entry("upgrade_url", upgrade_url)?;
+        json.text("suggested_plan", denied.suggested_plan.as_ref().map(Name::as_str));
+        json.text("upgrade_url", Some(upgrade_url));
     }
-    Ok(())
-}
-
-fn write_limit<M: SerializeMap>(map: &mut M, limit: &LimitState) -> Result<(), M::Error> {
-    let amount = |value: i64| Decimal::of_meter(limit.meter.as_str(), value);
-    map.serialize_entry("meter", &limit.meter)?;
-    map.serialize_entry("scope", limit.scope.as_str())?;
-    map.serialize_entry("scope_id", &limit.scope_id)?;
-    map.serialize_entry("window", limit.window.as_str())?;
-    map.serialize_entry("limit", &limit.limit.map(amount))?;
-    map.serialize_entry("current", &amount(limit.used))?;
-    map.serialize_entry("reserved", &amount(limit.reserved))?;
-    map.serialize_entry("remaining", &limit.remaining().map(amount))?;
-    map.serialize_entry("credits", &amount(limit.credits_left))?;
-    map.serialize_entry("resets_at", &limit.resets_at.map(Written))
 }

@@ -8,13 +8,13 @@ mod facts;
 mod schema;
 pub mod table;
 
+use std::fmt::Write;
 use std::sync::Arc;
 
-use app::{App, AppError};
+use app::{App, AppError, Settings};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use edge::EdgeError;
 pub(crate) use facts::write as write_facts;
@@ -90,16 +90,21 @@ impl Failure {
     }
 }
 
-/// The sentence that callers are told. Of our own troubles no more than that there are some.
+impl Failure {
+    /// Writes the sentence that callers are told. Of our own troubles no more than that there are some.
+    fn write_sentence(&self, text: &mut impl Write) -> std::fmt::Result {
+        match (&self.0.cause, self.0.entry.instead) {
+            (_, Some(instead)) => text.write_str(instead),
+            (Cause::App(AppError::Denied(denied)), None) => denied.write_sentence(text),
+            (Cause::App(error), None) => text.write_str(&sentence(error.to_string())),
+            (Cause::Edge(error), None) => write!(text, "{error}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&self.0.cause, self.0.entry.instead) {
-            (_, Some(instead)) => f.write_str(instead),
-            // Told more often than all others, and a sentence already.
-            (Cause::App(AppError::Denied(denied)), None) => write!(f, "{denied}"),
-            (Cause::App(error), None) => f.write_str(&sentence(error.to_string())),
-            (Cause::Edge(error), None) => write!(f, "{error}"),
-        }
+        self.write_sentence(f)
     }
 }
 
@@ -125,12 +130,12 @@ pub fn finish(response: Response, app: &App, place: Place<'_>) -> Response {
     let (mut parts, body) = response.into_parts();
     let Some(failure) = parts.extensions.remove::<Failure>() else { return Response::from_parts(parts, body) };
     log(&failure, place);
-    let bytes = answer::json_bytes(&Written { failure: &failure, app, place, status: parts.status });
+    let text = written(&failure, &app.settings, place, parts.status);
     let headers = &mut parts.headers;
     headers.reserve(answer::HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     add_headers(headers, &failure, app);
-    Response::from_parts(parts, Body::from(bytes))
+    Response::from_parts(parts, Body::from(text))
 }
 
 pub(crate) fn log(failure: &Failure, place: Place<'_>) {
@@ -159,7 +164,7 @@ pub(crate) fn add_headers(headers: &mut axum::http::HeaderMap, failure: &Failure
             );
         }
         Some(AppError::FeatureNotInPlan { suggested_plan, .. }) => {
-            headers::put(headers, headers::UPGRADE_URL, &app.upgrade_url(suggested_plan.as_ref()));
+            headers::put(headers, headers::UPGRADE_URL, &app.settings.upgrade_url(suggested_plan.as_ref()));
         }
         _ => {}
     }
@@ -168,31 +173,105 @@ pub(crate) fn add_headers(headers: &mut axum::http::HeaderMap, failure: &Failure
     }
 }
 
-/// A problem as JSON.
-struct Written<'w> {
-    failure: &'w Failure,
-    app: &'w App,
-    place: Place<'w>,
-    /// What is answered, which a caller may have asked to be another than the table's.
-    status: StatusCode,
+/// A problem as JSON. `status`: what is answered, which a caller may have asked to be another than the table's.
+fn written(failure: &Failure, settings: &Settings, place: Place<'_>, status: StatusCode) -> String {
+    let code = failure.code();
+    answer::object(|json| {
+        json.composed("type", |text| {
+            [settings.issuer(), "/docs#", code].into_iter().for_each(|part| text.push_str(part));
+        });
+        json.text("title", Some(failure.0.entry.title));
+        json.number("status", Some(status.as_u16()));
+        json.composed("detail", |text| failure.write_sentence(text).expect("there is always more memory"));
+        json.text("instance", Some(place.path));
+        json.text("code", Some(code));
+        json.text("request_id", Some(place.request_id));
+        match &failure.0.cause {
+            Cause::App(error) => facts::write(json, error, settings),
+            Cause::Edge(error) => error.write_facts(json),
+        }
+    })
 }
 
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let code = self.failure.code();
-        let mut map = serializer.serialize_map(None)?;
-        let base = self.app.settings.public_url.trim_end_matches('/');
-        map.serialize_entry("type", &format_args!("{base}/docs#{code}"))?;
-        map.serialize_entry("title", self.failure.0.entry.title)?;
-        map.serialize_entry("status", &self.status.as_u16())?;
-        map.serialize_entry("detail", &format_args!("{}", self.failure))?;
-        map.serialize_entry("instance", self.place.path)?;
-        map.serialize_entry("code", code)?;
-        map.serialize_entry("request_id", self.place.request_id)?;
-        match &self.failure.0.cause {
-            Cause::App(error) => facts::write(&mut map, error, self.app)?,
-            Cause::Edge(error) => error.write_facts(&mut map)?,
-        }
-        map.end()
+#[cfg(test)]
+mod tests {
+    use app::billing::BillingSettings;
+    use app::error::Denied;
+    use app::identity::PeopleSettings;
+    use domain::ledger::{Denial, DenialReason};
+    use domain::name::Name;
+    use domain::time::Timestamp;
+
+    use super::*;
+    use crate::api::shapes;
+
+    fn problem(failure: impl Into<Failure>) -> String {
+        let settings = Settings {
+            public_url: "https://tollway.test/".into(),
+            product_name: None,
+            auto_create_accounts: false,
+            development: false,
+            people: PeopleSettings::default(),
+            billing: BillingSettings::default(),
+        };
+        let failure = failure.into();
+        let place = Place { path: "/api/v1/usage/consume", request_id: "a\"b" };
+        written(&failure, &settings, place, failure.status())
+    }
+
+    fn denied(upgrade_url: Option<&str>, reason: DenialReason) -> AppError {
+        let limit = (reason == DenialReason::QuotaExceeded).then(shapes::tests::limit);
+        AppError::Denied(Box::new(Denied {
+            denial: Denial { reason, requested: 4_000_000, limit },
+            plan: Some(Name::new("free")),
+            suggested_plan: None,
+            upgrade_url: upgrade_url.map(str::to_owned),
+            at: Timestamp::EPOCH,
+        }))
+    }
+
+    #[test]
+    fn a_denial_is_written_to_the_byte() {
+        assert_eq!(
+            problem(denied(Some("https://tollway.test/pricing?plan=é\\"), DenialReason::QuotaExceeded)),
+            concat!(
+                r#"{"type":"https://tollway.test/docs#quota_exceeded","title":"Quota exceeded","status":429,"#,
+                r#""detail":"The to\"kens\\ quota is used up until 1970-01-02T00:00:00Z.","#,
+                r#""instance":"/api/v1/usage/consume","code":"quota_exceeded","request_id":"a\"b","#,
+                r#""meter":"to\"kens\\","scope":"end_user","scope_id":"Zoë\n\u0001"#,
+                "\u{7f}/",
+                r#"","window":"day","limit":10,"current":9.500001,"reserved":0.25,"remaining":3.249999,"credits":3,"#,
+                r#""resets_at":"1970-01-02T00:00:00Z","requested":4,"plan":"free","suggested_plan":null,"#,
+                r#""upgrade_url":"https://tollway.test/pricing?plan=é\\"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_suspended_account_is_told_of_no_limit_and_no_upgrade() {
+        assert_eq!(
+            problem(denied(None, DenialReason::AccountSuspended)),
+            concat!(
+                r#"{"type":"https://tollway.test/docs#account_suspended","title":"Account suspended","status":403,"#,
+                r#""detail":"This account is suspended.","instance":"/api/v1/usage/consume","#,
+                r#""code":"account_suspended","request_id":"a\"b","plan":"free"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn other_problems_tell_their_facts_too() {
+        let feature = AppError::FeatureNotInPlan {
+            feature: "export".into(),
+            plan: None,
+            suggested_plan: Some(Name::new("pro")),
+            model: false,
+        };
+        let told = problem(feature);
+        let facts = r#""feature":"export","plan":null,"suggested_plan":"pro","#;
+        assert!(told.contains(facts), "{told}");
+        assert!(told.ends_with(r#""upgrade_url":"https://tollway.test/pricing?plan=pro"}"#), "{told}");
+        let told = problem(EdgeError::BodyTooLarge { limit: 7 });
+        assert!(told.ends_with(r#""request_id":"a\"b","limit":7}"#), "{told}");
     }
 }

@@ -6,7 +6,7 @@ use app::{AccountRef, AppError};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use domain::ids::{AccountId, CreditId, EventId};
+use domain::ids::{AccountId, CreditId};
 use domain::name::Name;
 use domain::quantity::Quantity;
 use serde::{Deserialize, Serialize};
@@ -39,14 +39,13 @@ pub struct NewCreditBody {
 }
 
 /// A credit that was given.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 pub struct GrantedCredit {
-    #[schema(value_type = String, example = "crd_01k…")]
-    id: Written<CreditId>,
-    #[schema(value_type = String)]
-    event: Written<EventId>,
-    replayed: bool,
-    limits: Vec<LimitShape>,
+    #[schema(example = "crd_01k…")]
+    pub id: String,
+    pub event: String,
+    pub replayed: bool,
+    pub limits: Vec<LimitShape>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -93,13 +92,13 @@ pub async fn grant_credit(
         key,
     };
     let (credit, counted) = credits::grant_credit(&state.app, &caller, &AccountRef::Id(id), new).await?;
-    let body = GrantedCredit {
-        id: Written(credit),
-        event: Written(counted.event),
-        replayed: counted.replayed,
-        limits: shapes::limits(&counted.limits),
-    };
-    let mut response = answer::json(StatusCode::CREATED, &body);
+    let body = answer::object(|json| {
+        json.plain("id", Some(credit));
+        json.plain("event", Some(counted.event));
+        json.boolean("replayed", counted.replayed);
+        shapes::put_limits(json, &counted.limits);
+    });
+    let mut response = answer::json_text(StatusCode::CREATED, body);
     if counted.replayed {
         response.headers_mut().insert(headers::REPLAYED, HeaderValue::from_static("true"));
     }

@@ -5,30 +5,28 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::name::Name;
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{CallBody, hold_to_rate};
+use crate::answer;
 use crate::api::Shared;
 use crate::api::shapes::{self, LimitShape, WarningShape};
 use crate::extract::{Authenticated, JsonBody};
 use crate::problem::{Failure, Problems};
 
 /// Whether work would be counted.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Checked)]
 pub struct CheckedShape {
-    allowed: bool,
+    pub allowed: bool,
     /// Why not: `quota_exceeded`, `account_suspended`, `subscription_required`, `model_not_allowed`.
-    code: Option<&'static str>,
-    #[schema(value_type = Option<String>)]
-    plan: Option<Name>,
-    limits: Vec<LimitShape>,
-    warnings: Vec<WarningShape>,
-    #[schema(value_type = Option<String>)]
-    suggested_plan: Option<Name>,
+    pub code: Option<String>,
+    pub plan: Option<String>,
+    pub limits: Vec<LimitShape>,
+    pub warnings: Vec<WarningShape>,
+    pub suggested_plan: Option<String>,
     /// Where to get more, when it is not allowed.
-    upgrade_url: Option<String>,
+    pub upgrade_url: Option<String>,
 }
 
 /// Ask whether usage would be allowed
@@ -51,15 +49,15 @@ pub async fn check(
     hold_to_rate(&state, &caller, &account, body.own.rate_scope.as_ref()).await?;
     let checked = metering::check::check(&state.app, &caller, &account, work).await?;
     let upgrade_url = (!checked.allowed && checked.code != Some("account_suspended"))
-        .then(|| state.app.upgrade_url(checked.suggested_plan.as_ref()));
-    let body = CheckedShape {
-        allowed: checked.allowed,
-        code: checked.code,
-        plan: checked.plan,
-        limits: shapes::limits(&checked.limits),
-        warnings: shapes::warnings(&checked.limits),
-        suggested_plan: checked.suggested_plan,
-        upgrade_url,
-    };
-    Ok(shapes::metered(StatusCode::OK, &body, &checked.limits, (checked.at, false)))
+        .then(|| state.app.settings.upgrade_url(checked.suggested_plan.as_ref()));
+    let body = answer::object(|json| {
+        json.boolean("allowed", checked.allowed);
+        json.text("code", checked.code);
+        json.text("plan", checked.plan.as_ref().map(Name::as_str));
+        shapes::put_limits(json, &checked.limits);
+        shapes::put_warnings(json, &checked.limits);
+        json.text("suggested_plan", checked.suggested_plan.as_ref().map(Name::as_str));
+        json.text("upgrade_url", upgrade_url.as_deref());
+    });
+    Ok(shapes::metered(StatusCode::OK, body, &checked.limits, (checked.at, false)))
 }

@@ -19,13 +19,12 @@ use app::{AccountRef, AppError, Caller, accounts, rate_limits};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::name::Name;
-use serde::Serialize;
 use serde::de::MapAccess;
 use utoipa::ToSchema;
 
 use super::shapes::{self, CostShape, LimitShape, WarningShape};
 use crate::WebState;
-use crate::answer::Written;
+use crate::answer;
 use crate::extract::fields::Word;
 use crate::extract::work::{Fields, Worked, take};
 use crate::problem::Failure;
@@ -74,42 +73,42 @@ pub async fn hold_to_rate(
 }
 
 /// Usage that was counted.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Counted)]
 pub struct CountedShape {
-    #[schema(value_type = String, example = "evt_01k…")]
-    event: Written<domain::ids::EventId>,
+    #[schema(example = "evt_01k…")]
+    pub event: String,
     /// The same command was counted before; nothing was counted now.
-    replayed: bool,
+    pub replayed: bool,
     /// It counts in a later window than the one it occurred in.
-    late: bool,
+    pub late: bool,
     /// A limit was passed that only warns, charges or observes.
-    would_deny: bool,
-    #[schema(value_type = Option<String>)]
-    plan: Option<Name>,
-    limits: Vec<LimitShape>,
-    warnings: Vec<WarningShape>,
-    cost: Option<CostShape>,
+    pub would_deny: bool,
+    pub plan: Option<String>,
+    pub limits: Vec<LimitShape>,
+    pub warnings: Vec<WarningShape>,
+    pub cost: Option<CostShape>,
     /// The plan that would hold more, once a warning is reached.
-    #[schema(value_type = Option<String>)]
-    suggested_plan: Option<Name>,
-    upgrade_url: Option<String>,
+    pub suggested_plan: Option<String>,
+    pub upgrade_url: Option<String>,
 }
 
 /// The answer to everything that counts.
 pub async fn counted(state: &WebState, counted: Counted) -> Result<Response, Failure> {
-    let upgrade_url = counted.suggested_plan.as_ref().map(|plan| state.app.upgrade_url(Some(plan)));
-    let body = CountedShape {
-        event: Written(counted.event),
-        replayed: counted.replayed,
-        late: counted.late,
-        would_deny: counted.would_deny,
-        plan: counted.plan,
-        limits: shapes::limits(&counted.limits),
-        warnings: shapes::warnings(&counted.limits),
-        cost: shapes::cost(&state.app, counted.cost.as_ref()).await?,
-        suggested_plan: counted.suggested_plan,
-        upgrade_url,
-    };
-    Ok(shapes::metered(StatusCode::OK, &body, &counted.limits, (counted.at, counted.replayed)))
+    let suggested_plan = counted.suggested_plan.as_ref();
+    let upgrade_url = suggested_plan.map(|plan| state.app.settings.upgrade_url(Some(plan)));
+    let cost = CostShape::of(&state.app, counted.cost.as_ref()).await?;
+    let body = answer::object(|json| {
+        json.plain("event", Some(counted.event));
+        json.boolean("replayed", counted.replayed);
+        json.boolean("late", counted.late);
+        json.boolean("would_deny", counted.would_deny);
+        json.text("plan", counted.plan.as_ref().map(Name::as_str));
+        shapes::put_limits(json, &counted.limits);
+        shapes::put_warnings(json, &counted.limits);
+        json.inner("cost", cost, |json, cost| cost.put(json));
+        json.text("suggested_plan", suggested_plan.map(Name::as_str));
+        json.text("upgrade_url", upgrade_url.as_deref());
+    });
+    Ok(shapes::metered(StatusCode::OK, body, &counted.limits, (counted.at, counted.replayed)))
 }

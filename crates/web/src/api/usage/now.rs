@@ -4,12 +4,11 @@ use app::metering;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::ids::AccountId;
 use domain::name::Name;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::{Time, Written};
+use crate::answer::{self, Time};
 use crate::api::Shared;
 use crate::api::shapes::{self, LimitShape, WarningShape};
 use crate::extract::fields::{Text, Word};
@@ -41,16 +40,14 @@ pub struct Period {
 }
 
 /// How an account stands.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = UsageNow)]
 pub struct UsageShape {
-    #[schema(value_type = String)]
-    account: Written<AccountId>,
-    #[schema(value_type = Option<String>)]
-    plan: Option<Name>,
-    period: Period,
-    limits: Vec<LimitShape>,
-    warnings: Vec<WarningShape>,
+    pub account: String,
+    pub plan: Option<String>,
+    pub period: Period,
+    pub limits: Vec<LimitShape>,
+    pub warnings: Vec<WarningShape>,
 }
 
 /// Show usage now
@@ -71,12 +68,15 @@ pub async fn usage_now(
     let account = account_ref(query.account.map(|text| text.0), query.external_id.map(|text| text.0))?;
     let (user, end_user) = (query.user.map(|word| word.0), query.end_user.map(|word| word.0));
     let now = metering::usage::usage_now(&state.app, &caller, &account, user, end_user).await?;
-    let body = UsageShape {
-        account: Written(now.account),
-        plan: now.plan,
-        period: Period { start: Written(now.period_start), end: Written(now.period_end) },
-        limits: shapes::limits(&now.limits),
-        warnings: shapes::warnings(&now.limits),
-    };
-    Ok(shapes::metered(StatusCode::OK, &body, &now.limits, (now.at, false)))
+    let body = answer::object(|json| {
+        json.plain("account", Some(now.account));
+        json.text("plan", now.plan.as_ref().map(Name::as_str));
+        json.inner("period", Some((now.period_start, now.period_end)), |json, (start, end)| {
+            json.plain("start", Some(start));
+            json.plain("end", Some(end));
+        });
+        shapes::put_limits(json, &now.limits);
+        shapes::put_warnings(json, &now.limits);
+    });
+    Ok(shapes::metered(StatusCode::OK, body, &now.limits, (now.at, false)))
 }

@@ -5,15 +5,14 @@ use app::metering::{self, Hold};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::ids::ReservationId;
 use domain::ledger::OnExpiry;
 use domain::name::Name;
+use serde::Deserialize;
 use serde::de::MapAccess;
-use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::hold_to_rate;
-use crate::answer::{Time, Written};
+use crate::answer::{self, Time};
 use crate::api::Shared;
 use crate::api::shapes::{self, LimitShape, WarningShape};
 use crate::extract::fields::{Count, Word};
@@ -83,17 +82,16 @@ impl HoldFields {
 }
 
 /// An estimate that is held.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Reserved)]
 pub struct ReservedShape {
-    #[schema(value_type = String, example = "rsv_01k…")]
-    reservation: Written<ReservationId>,
-    replayed: bool,
-    expires_at: Time,
-    #[schema(value_type = Option<String>)]
-    plan: Option<Name>,
-    limits: Vec<LimitShape>,
-    warnings: Vec<WarningShape>,
+    #[schema(example = "rsv_01k…")]
+    pub reservation: String,
+    pub replayed: bool,
+    pub expires_at: Time,
+    pub plan: Option<String>,
+    pub limits: Vec<LimitShape>,
+    pub warnings: Vec<WarningShape>,
 }
 
 /// Hold usage, if it fits
@@ -118,13 +116,13 @@ pub async fn reserve(
     let work = body.work.into_work(key.as_deref(), "reserve", &held_as)?;
     hold_to_rate(&state, &caller, &account, body.own.rate_scope.as_ref()).await?;
     let reserved = metering::reserve::reserve(&state.app, &caller, &account, work, hold).await?;
-    let body = ReservedShape {
-        reservation: Written(reserved.reservation),
-        replayed: reserved.replayed,
-        expires_at: Written(reserved.expires_at),
-        plan: reserved.plan,
-        limits: shapes::limits(&reserved.limits),
-        warnings: shapes::warnings(&reserved.limits),
-    };
-    Ok(shapes::metered(StatusCode::CREATED, &body, &reserved.limits, (reserved.at, reserved.replayed)))
+    let body = answer::object(|json| {
+        json.plain("reservation", Some(reserved.reservation));
+        json.boolean("replayed", reserved.replayed);
+        json.plain("expires_at", Some(reserved.expires_at));
+        json.text("plan", reserved.plan.as_ref().map(Name::as_str));
+        shapes::put_limits(json, &reserved.limits);
+        shapes::put_warnings(json, &reserved.limits);
+    });
+    Ok(shapes::metered(StatusCode::CREATED, body, &reserved.limits, (reserved.at, reserved.replayed)))
 }
