@@ -3,13 +3,12 @@
 //! `X-RateLimit-*` carries the limit's exact amounts and the Unix second of its reset; `RateLimit` and `RateLimit-Policy`
 //! are the IETF's fields, whose numbers are whole; `X-Remaining-Usage` is what is left, or `unlimited`.
 
-use std::fmt::Write;
-
 use app::error::Denied;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use domain::ids::EventId;
 use domain::ledger::LimitState;
+use domain::plain::Plain;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 
 use self::Part::{Amount, Event, Number, Quoted, Text};
@@ -41,6 +40,7 @@ pub struct Lines<'h> {
 
 /// All headers of an answer are hardly ever longer.
 const LINES_BYTES: usize = 256;
+const THERE_IS_MEMORY: &str = "there is always more memory";
 
 #[derive(Clone, Copy)]
 pub enum Part<'p> {
@@ -59,46 +59,43 @@ impl<'h> Lines<'h> {
 
     /// As [`put`].
     pub fn put(&mut self, name: HeaderName, parts: &[Part<'_>]) {
-        self.add_all(parts);
-        let text = self.text.split().freeze();
-        if text.is_ascii()
-            && let Ok(value) = HeaderValue::from_maybe_shared(text)
-        {
+        if let Some(value) = self.written(parts) {
             self.headers.insert(name, value);
         }
     }
 
-    fn add_all(&mut self, parts: &[Part<'_>]) {
+    /// The same under two names.
+    fn put_both(&mut self, [one, other]: [HeaderName; 2], parts: &[Part<'_>]) {
+        if let Some(value) = self.written(parts) {
+            self.headers.insert(one, value.clone());
+            self.headers.insert(other, value);
+        }
+    }
+
+    fn written(&mut self, parts: &[Part<'_>]) -> Option<HeaderValue> {
         parts.iter().for_each(|part| self.add(*part));
+        let text = self.text.split().freeze();
+        if text.is_ascii() { HeaderValue::from_maybe_shared(text).ok() } else { None }
     }
 
     fn add(&mut self, part: Part<'_>) {
         match part {
             Text(text) => self.text.extend_from_slice(text.as_bytes()),
-            Quoted(text) if text.contains(['\\', '"']) => {
-                self.add_all(&[Text("\""), Text(&text.replace('\\', "\\\\").replace('"', "\\\"")), Text("\"")]);
-            }
-            Quoted(text) => self.add_all(&[Text("\""), Text(text), Text("\"")]),
-            Number(number) => self.add(Text(itoa::Buffer::new().format(number))),
-            Amount(amount) => self.add_amount(amount),
-            Event(id) => write!(self.text, "{id}").expect("there is always more memory"),
+            Quoted(text) => self.add_quoted(text),
+            Number(number) => self.text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+            Amount(amount) => amount.write_to(&mut self.text).expect(THERE_IS_MEMORY),
+            Event(id) => id.write_to(&mut self.text).expect(THERE_IS_MEMORY),
         }
     }
 
-    /// As `Display` of the amount has it.
-    fn add_amount(&mut self, Decimal { value, places }: Decimal) {
-        let scale = 10u64.pow(places as u32);
-        let (whole, fraction) = (value.unsigned_abs() / scale, value.unsigned_abs() % scale);
-        if value < 0 {
-            self.add(Text("-"));
+    fn add_quoted(&mut self, text: &str) {
+        self.text.put_u8(b'"');
+        if text.bytes().any(|byte| matches!(byte, b'\\' | b'"')) {
+            self.text.extend_from_slice(text.replace('\\', "\\\\").replace('"', "\\\"").as_bytes());
+        } else {
+            self.text.extend_from_slice(text.as_bytes());
         }
-        self.add(Text(itoa::Buffer::new().format(whole)));
-        if fraction != 0 {
-            // The one in front keeps the zeros that the fraction begins with.
-            let mut digits = itoa::Buffer::new();
-            let digits = digits.format(scale + fraction);
-            self.add_all(&[Text("."), Text(digits[1..].trim_end_matches('0'))]);
-        }
+        self.text.put_u8(b'"');
     }
 }
 
@@ -115,8 +112,7 @@ fn add_limit(lines: &mut Lines<'_>, limit: &LimitState, at: Timestamp) {
         lines.put(REMAINING_USAGE, &[Text("unlimited")]);
         return;
     };
-    lines.put(REMAINING_USAGE, &[Amount(amount(remaining))]);
-    lines.put(REMAINING, &[Amount(amount(remaining))]);
+    lines.put_both([REMAINING_USAGE, REMAINING], &[Amount(amount(remaining))]);
     lines.put(LIMIT, &[Amount(amount(most))]);
     let meter = Quoted(limit.meter.as_str());
     let (most, left) = (Number(amount(most).whole()), Number(amount(remaining).whole()));
