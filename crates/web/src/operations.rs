@@ -2,7 +2,6 @@
 //! headers, counters and a log line. One function, since each further layer costs every request.
 
 use std::convert::Infallible;
-use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use domain::ids::Kind;
+use domain::plain::Plain;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
@@ -27,8 +27,6 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_MODEL_CALL: Duration = Duration::from_secs(3_600);
 const GATEWAY: &str = "/v1/";
 const LONGEST_REQUEST_ID: usize = 128;
-/// A prefix and 26 letters.
-const MADE_LENGTH: usize = RequestKind::PREFIX.len() + 26;
 /// The route of requests that none matches.
 const NO_ROUTE: &str = "none";
 
@@ -46,9 +44,7 @@ impl RequestId {
         if let Some(given) = headers.get(REQUEST_ID).filter(|given| is_request_id(given.as_bytes())) {
             return Self(given.clone());
         }
-        let mut made = String::with_capacity(MADE_LENGTH);
-        write!(made, "{}", state.app.new_id::<RequestKind>()).expect("there is always more memory");
-        Self(HeaderValue::try_from(made).expect("ids are letters and digits"))
+        Self(HeaderValue::try_from(state.app.new_id::<RequestKind>().to_text()).expect("ids are letters and digits"))
     }
 }
 

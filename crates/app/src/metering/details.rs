@@ -31,7 +31,7 @@ pub(super) fn details(
     let member = caller.and_then(Caller::member);
     let mut json = Json::without_nulls(USUAL_BYTES);
     json.object(|details| {
-        details.text("key", caller.and_then(Caller::key).map(|key| key.to_string()).as_deref());
+        details.plain("key", caller.and_then(Caller::key));
         details.text("user", member.as_ref().or(work.user.as_ref()).map(Name::as_str));
         details.text("end_user", work.end_user.as_ref().map(Name::as_str));
         details.text("provider", work.provider.as_deref());

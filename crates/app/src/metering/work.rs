@@ -7,6 +7,7 @@ use domain::entitlements::model_allowed;
 use domain::ids::{AccountId, EventId};
 use domain::ledger::{Action, Amount, Command, Scopes, Terms};
 use domain::name::Name;
+use domain::plain::Plain;
 use domain::quantity::Quantity;
 use domain::suggestion::suggest_plan_with_model;
 use sha2::{Digest, Sha256};
@@ -192,7 +193,7 @@ fn voice_tokens(catalog: &Catalog, work: &Work) -> Option<u64> {
 /// Whom inside the account it is for. An account's own key counts by itself; the member is the caller's own, else the one named.
 fn scopes(caller: Option<&Caller>, work: &Work) -> Scopes {
     let key = match caller {
-        Some(Caller::Account { key, .. }) => Some(Name::from(key.to_string())),
+        Some(Caller::Account { key, .. }) => Some(Name::from(key.to_text())),
         _ => None,
     };
     // Who acts for a member cannot name another to pass a limit that each has.

@@ -12,6 +12,7 @@ mod operate;
 use domain::catalog::RateLimit;
 use domain::ids::AccountId;
 use domain::name::Name;
+use domain::plain::Plain;
 use domain::time::MICROS_PER_SECOND;
 
 pub use counting::RateLimits;
@@ -51,7 +52,7 @@ pub async fn hold_account(app: &App, account: AccountId, scope: &str) -> Result<
         None => base.get(scope).copied(),
     };
     let Some(limit) = limit else { return Ok(None) };
-    let counted = app.rate_limits.take(limit, scope, &[&account.to_string()], app.now()).await;
+    let counted = app.rate_limits.take(limit, scope, &[&account.to_text()], app.now()).await;
     allowance(limit, scope, counted).map(Some)
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use deadpool_postgres::Object;
 use domain::ids::{AccountId, EventId, JobId};
 use domain::ledger::{Action, Outcome, Place};
+use domain::plain::Plain;
 use domain::time::Timestamp;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
@@ -201,7 +202,7 @@ impl Judged {
         let statement = client.prepare_cached(sql).await.map_err(|error| MoveError::Before(error.into()))?;
         let rows: Vec<_> = self.rows.iter().collect();
         let mut columns: Vec<Column<'_>> = vec![
-            column(&rows, |(account, _)| account.to_string()),
+            column(&rows, |(account, _)| account.to_text()),
             column(&rows, |(_, row)| row.epoch),
             column(&rows, |(_, row)| row.version),
             column(&rows, |(_, row)| row.postponed.encode()),

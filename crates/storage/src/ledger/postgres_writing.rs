@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use deadpool_postgres::Object;
 use domain::ids::{AccountId, EventId};
+use domain::plain::Plain;
 use domain::time::Timestamp;
 use futures_util::future::try_join_all;
 use tokio_postgres::types::ToSql;
@@ -140,7 +141,7 @@ where
 
 pub(super) fn event_columns(rows: &[EventRow]) -> Vec<Column<'_>> {
     vec![
-        column(rows, |row| row.event.id.account.to_string()),
+        column(rows, |row| row.event.id.account.to_text()),
         column(rows, |row| row.event.id.own_text()),
         column(rows, |row| row.event.action.as_str()),
         column(rows, |row| row.event.at.micros()),

@@ -1,6 +1,7 @@
 //! Writing a judged batch to SQLite, row by row with prepared statements, inside the batch's transaction.
 
 use domain::ids::AccountId;
+use domain::plain::Plain;
 use domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -67,7 +68,7 @@ pub(super) fn insert_events(connection: &Connection, rows: &[EventRow]) -> Resul
     let mut statement = connection.prepare_cached(INSERT_EVENT)?;
     for EventRow { event, over_limit, model, details } in rows {
         statement.execute(params![
-            event.id.account.to_string(),
+            event.id.account.to_text(),
             event.id.own_text(),
             event.action.as_str(),
             event.at.micros(),
