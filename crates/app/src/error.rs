@@ -8,7 +8,7 @@
 use std::fmt;
 
 use domain::ids::EventId;
-use domain::ledger::{Denial, DenialReason, Refusal};
+use domain::ledger::{Denial, DenialReason, LimitState, Refusal};
 use domain::name::Name;
 use domain::plain::Plain;
 use providers::stripe::StripeError;
@@ -16,6 +16,7 @@ use storage::StorageError;
 use storage::ledger::LedgerError;
 
 use crate::App;
+use crate::metering::warn_of_usage::write_amount;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -288,21 +289,90 @@ impl Denied {
         match (self.denial.reason, &self.denial.limit) {
             (DenialReason::AccountSuspended, _) => text.write_str("This account is suspended."),
             (DenialReason::SubscriptionRequired, _) => text.write_str("This account has no plan; choose one to go on."),
-            (DenialReason::QuotaExceeded, Some(limit)) => {
-                text.write_str("The ")?;
-                text.write_str(limit.meter.as_str())?;
-                let Some(resets_at) = limit.resets_at else { return text.write_str(" limit is reached.") };
-                text.write_str(" quota is used up until ")?;
-                resets_at.write_to(text)?;
-                text.write_str(".")
-            }
+            (DenialReason::QuotaExceeded, Some(limit)) => self.write_limit(text, limit),
             (DenialReason::QuotaExceeded, None) => text.write_str("The quota is used up."),
         }
+    }
+
+    /// A quota that has something left is too small for this request, not for the next one.
+    fn write_limit(&self, text: &mut impl fmt::Write, limit: &LimitState) -> fmt::Result {
+        let left = limit.remaining().filter(|left| *left > 0);
+        text.write_str("The ")?;
+        text.write_str(limit.meter.as_str())?;
+        text.write_str(if limit.resets_at.is_some() { " quota " } else { " limit " })?;
+        match left {
+            Some(left) => {
+                text.write_str("has ")?;
+                write_amount(text, &limit.meter, left)?;
+                text.write_str(" left")?;
+            }
+            None => text.write_str(if limit.resets_at.is_some() { "is used up" } else { "is reached" })?,
+        }
+        if let Some(resets_at) = limit.resets_at {
+            text.write_str(" until ")?;
+            resets_at.write_to(text)?;
+        }
+        if left.is_some() {
+            text.write_str(", and this asked for ")?;
+            write_amount(text, &limit.meter, self.denial.requested)?;
+        }
+        text.write_str(".")
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_sentence(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::catalog::{COST_METER, LimitScope, Past};
+    use domain::time::Timestamp;
+    use domain::windows::WindowKind;
+
+    use super::*;
+
+    fn told(meter: &str, (limit, used, requested): (i64, i64, i64), resets_at: Option<Timestamp>) -> String {
+        let limit = LimitState {
+            meter: Name::new(meter),
+            scope: LimitScope::Account,
+            scope_id: None,
+            window: WindowKind::Day,
+            start: Timestamp::EPOCH,
+            resets_at,
+            limit: Some(limit),
+            used,
+            reserved: 0,
+            credited: 0,
+            credits_left: 0,
+            past: Past::Block,
+            observed_only: false,
+            denied_status: 429,
+            warning_percent: None,
+        };
+        let denial = Denial { reason: DenialReason::QuotaExceeded, requested, limit: Some(limit) };
+        let (plan, suggested_plan, upgrade_url) = (None, None, None);
+        Denied { denial, plan, suggested_plan, upgrade_url, at: Timestamp::EPOCH }.to_string()
+    }
+
+    #[test]
+    fn what_is_used_up_is_told_from_what_asks_for_more_than_is_left() {
+        let day = Some(Timestamp::from_seconds(86_400));
+        for (told, expected) in [
+            (told("pages", (10, 10, 1), day), "The pages quota is used up until 1970-01-02T00:00:00Z."),
+            (told("seats", (10, 11, 1), None), "The seats limit is reached."),
+            (
+                told("pages", (10_000_000, 9_750_000, 4_000_000), day),
+                "The pages quota has 0.25 left until 1970-01-02T00:00:00Z, and this asked for 4.",
+            ),
+            (
+                told(COST_METER, (5_000_000_000, 4_999_000_000, 2_500_000), None),
+                "The cost limit has 0.001 left, and this asked for 0.0025.",
+            ),
+        ] {
+            assert_eq!(told, expected);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The job that a crossed warning threshold leaves behind: tells the account's people by mail, once for each threshold,
 //! meter and window.
 
+use std::fmt;
+
 use domain::catalog::{COST_METER, Catalog};
 use domain::ids::{AccountId, MailId};
 use domain::ledger::Terms;
@@ -144,8 +146,13 @@ fn named(mut warning: Mail, name: &str) -> Mail {
 pub(crate) fn digits(meter: &Name, amount: i64) -> String {
     let mut digits = String::new();
     // Writing to a string cannot fail.
-    let _ = write_decimal(&mut digits, amount, if meter.as_str() == COST_METER { 9 } else { 6 });
+    let _ = write_amount(&mut digits, meter, amount);
     grouped(&digits)
+}
+
+/// An amount of a meter, as a plain decimal.
+pub(crate) fn write_amount(text: &mut impl fmt::Write, meter: &Name, amount: i64) -> fmt::Result {
+    write_decimal(text, amount, if meter.as_str() == COST_METER { 9 } else { 6 })
 }
 
 /// `1234567.5` as `1,234,567.5`.

@@ -275,7 +275,8 @@ impl Memory {
         remembered.denials.push(RememberedDenial { denial: Arc::new(denial.clone()), judged_at, until });
     }
 
-    /// A denial that still holds for this command: the same limit, at least the same amount.
+    /// A denial that still holds for this command: the same limit, at least the same amount. It tells of what this command
+    /// asks for.
     pub fn denial(&self, command: &Command, now: Timestamp) -> Option<Arc<Denial>> {
         let mut shard = self.shard(command.event.account).lock();
         let remembered = shard.find(command.event.account)?;
@@ -283,7 +284,7 @@ impl Memory {
             .denials
             .iter()
             .find(|denial| now < denial.until && self.is_fresh(denial.judged_at, now) && denial.covers(command))
-            .map(|found| found.denial.clone())
+            .map(|found| found.told_to(command))
     }
 
     pub fn accounts(&self) -> usize {
@@ -292,6 +293,16 @@ impl Memory {
 }
 
 impl RememberedDenial {
+    fn told_to(&self, command: &Command) -> Arc<Denial> {
+        let meter = self.denial.limit.as_ref().map(|limit| &limit.meter);
+        let of_meter = command.amounts.iter().filter(|amount| Some(&amount.meter) == meter);
+        let requested = of_meter.fold(0i64, |sum, amount| sum.saturating_add(amount.amount));
+        if requested == self.denial.requested {
+            return self.denial.clone();
+        }
+        Arc::new(Denial { requested, ..Denial::clone(&self.denial) })
+    }
+
     fn covers(&self, command: &Command) -> bool {
         let Some(limit) = &self.denial.limit else { return false };
         matches!(command.action, Action::Consume | Action::Reserve { .. })

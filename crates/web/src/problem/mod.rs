@@ -236,7 +236,7 @@ mod tests {
             problem(denied(Some("https://tollway.test/pricing?plan=é\\"), DenialReason::QuotaExceeded)),
             concat!(
                 r#"{"type":"https://tollway.test/docs#quota_exceeded","title":"Quota exceeded","status":429,"#,
-                r#""detail":"The to\"kens\\ quota is used up until 1970-01-02T00:00:00Z.","#,
+                r#""detail":"The to\"kens\\ quota has 3.249999 left until 1970-01-02T00:00:00Z, and this asked for 4.","#,
                 r#""instance":"/api/v1/usage/consume","code":"quota_exceeded","request_id":"a\"b","#,
                 r#""meter":"to\"kens\\","scope":"end_user","scope_id":"Zoë\n\u0001"#,
                 "\u{7f}/",

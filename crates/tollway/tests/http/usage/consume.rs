@@ -79,6 +79,12 @@ async fn past_the_limit_nothing_is_counted_and_the_problem_says_all() {
         let retry_after: i64 = answer.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
         assert!((27 * 86_400..=31 * 86_400).contains(&retry_after), "{retry_after}");
         assert_headers_tell_of(&answer, 1_000, 1);
+        let resets_at = problem["resets_at"].as_str().expect("a time");
+        let detail = format!("The requests quota has 1 left until {resets_at}, and this asked for 2.");
+        assert_eq!(problem["detail"], detail);
+        // The next one is denied by what is remembered of this one, and told of what it asks for itself.
+        let problem = assert_problem(&customer.consume(50_000).await, 429, "quota_exceeded");
+        assert_eq!((&problem["requested"], &problem["suggested_plan"]), (&json!(50_000), &json!("enterprise")));
         // What fits still passes, and the denial left nothing behind.
         assert_eq!(limit(&customer.consume(1).await.expect(200).json(), "requests")["used"], 1_000);
         assert_problem(&customer.consume("0.000001").await, 429, "quota_exceeded");
