@@ -293,10 +293,15 @@ impl Memory {
 }
 
 impl RememberedDenial {
-    fn told_to(&self, command: &Command) -> Arc<Denial> {
+    /// What a command asks for of the limit's meter, which it may name more than once.
+    fn requested(&self, command: &Command) -> i64 {
         let meter = self.denial.limit.as_ref().map(|limit| &limit.meter);
         let of_meter = command.amounts.iter().filter(|amount| Some(&amount.meter) == meter);
-        let requested = of_meter.fold(0i64, |sum, amount| sum.saturating_add(amount.amount));
+        of_meter.fold(0, |sum, amount| sum.saturating_add(amount.amount))
+    }
+
+    fn told_to(&self, command: &Command) -> Arc<Denial> {
+        let requested = self.requested(command);
         if requested == self.denial.requested {
             return self.denial.clone();
         }
@@ -308,10 +313,7 @@ impl RememberedDenial {
         matches!(command.action, Action::Consume | Action::Reserve { .. })
             && self.denial.reason == DenialReason::QuotaExceeded
             && command.scopes.id_of(limit.scope).is_some_and(|id| id == limit.scope_id)
-            && command
-                .amounts
-                .iter()
-                .any(|amount| amount.meter == limit.meter && amount.amount >= self.denial.requested)
+            && self.requested(command) >= self.denial.requested
     }
 }
 

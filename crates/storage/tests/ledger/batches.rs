@@ -41,6 +41,11 @@ async fn a_denial_is_remembered_for_as_much_or_more_until_something_is_accepted(
         denied(node.consume(account, 10).await);
         let remembers = |requests| node.ledger.remembered_denial(&node.consuming(account, requests).command).is_some();
         assert!(remembers(10) && remembers(50) && !remembers(9));
+        let named_twice = |one, other| {
+            let request = node.request(account, Action::Consume, &[("requests", one), ("requests", other)]);
+            node.ledger.remembered_denial(&request.command).is_some()
+        };
+        assert!(named_twice(5, 5) && !named_twice(5, 4), "together they are what is asked for");
         let more = node.consuming(account, 50).command;
         let told = node.ledger.remembered_denial(&more).map(|denial| denial.requested);
         assert_eq!(told, Some(more.amounts[0].amount), "what this one asks for, not the one before");
