@@ -11,12 +11,12 @@ use domain::ids::EventId;
 use domain::ledger::{Denial, DenialReason, LimitState, Refusal};
 use domain::name::Name;
 use domain::plain::Plain;
+use domain::quantity::write_amount;
 use providers::stripe::StripeError;
 use storage::StorageError;
 use storage::ledger::LedgerError;
 
 use crate::App;
-use crate::metering::warn_of_usage::write_amount;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -303,7 +303,7 @@ impl Denied {
         match left {
             Some(left) => {
                 text.write_str("has ")?;
-                write_amount(text, &limit.meter, left)?;
+                write_amount(text, limit.meter.as_str(), left)?;
                 text.write_str(" left")?;
             }
             None => text.write_str(if limit.resets_at.is_some() { "is used up" } else { "is reached" })?,
@@ -314,7 +314,7 @@ impl Denied {
         }
         if left.is_some() {
             text.write_str(", and this asked for ")?;
-            write_amount(text, &limit.meter, self.denial.requested)?;
+            write_amount(text, limit.meter.as_str(), self.denial.requested)?;
         }
         text.write_str(".")
     }

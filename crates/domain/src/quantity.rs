@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::places_of;
+
 /// Millionths of a unit. `1.5` requests are 1,500,000.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -143,6 +145,11 @@ pub fn write_decimal(text: &mut impl fmt::Write, value: i64, places: usize) -> f
         text.write_str(digits[1..].trim_end_matches('0'))?;
     }
     Ok(())
+}
+
+/// Writes an amount of a meter as plain decimal text.
+pub fn write_amount(text: &mut impl fmt::Write, meter: &str, amount: i64) -> fmt::Result {
+    write_decimal(text, amount, places_of(meter))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use domain::catalog::COST_METER;
+use domain::catalog::{COST_METER, places_of};
 use domain::json::Json;
 use domain::plain::Plain;
 use domain::quantity::{Quantity, write_decimal};
@@ -69,7 +69,7 @@ pub struct Decimal {
 impl Decimal {
     /// An amount of a meter in its integer unit.
     pub fn of_meter(meter: &str, amount: i64) -> Self {
-        Self { value: amount, places: if meter == COST_METER { 9 } else { 6 } }
+        Self { value: amount, places: places_of(meter) }
     }
 
     /// Whole units, rounded down; never negative.

@@ -1,13 +1,11 @@
 //! The job that a crossed warning threshold leaves behind: tells the account's people by mail, once for each threshold,
 //! meter and window.
 
-use std::fmt;
-
-use domain::catalog::{COST_METER, Catalog};
+use domain::catalog::Catalog;
 use domain::ids::{AccountId, MailId};
 use domain::ledger::Terms;
 use domain::name::Name;
-use domain::quantity::write_decimal;
+use domain::quantity::write_amount;
 use domain::suggestion::Need;
 use domain::time::Timestamp;
 use domain::windows::{Window, WindowKind};
@@ -77,8 +75,8 @@ async fn tell_endpoints(app: &App, job: &Job, account: AccountId, crossed: &Cros
 /// An exact decimal as text: `1000`, `4.25`.
 fn amount(meter: &Name, amount: i64) -> String {
     let mut text = String::new();
-    let places = if meter.as_str() == COST_METER { 9 } else { 6 };
-    let _ = write_decimal(&mut text, amount, places);
+    // Writing to a string cannot fail.
+    let _ = write_amount(&mut text, meter.as_str(), amount);
     text
 }
 
@@ -143,16 +141,8 @@ fn named(mut warning: Mail, name: &str) -> Mail {
 }
 
 /// An amount as people read it: `1,000`.
-pub(crate) fn digits(meter: &Name, amount: i64) -> String {
-    let mut digits = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_amount(&mut digits, meter, amount);
-    grouped(&digits)
-}
-
-/// An amount of a meter, as a plain decimal.
-pub(crate) fn write_amount(text: &mut impl fmt::Write, meter: &Name, amount: i64) -> fmt::Result {
-    write_decimal(text, amount, if meter.as_str() == COST_METER { 9 } else { 6 })
+pub(crate) fn digits(meter: &Name, units: i64) -> String {
+    grouped(&amount(meter, units))
 }
 
 /// `1234567.5` as `1,234,567.5`.

@@ -29,6 +29,11 @@ use crate::pricing::{ModelPrice, VoiceFormulas};
 /// millionths of a unit.
 pub const COST_METER: &str = "cost";
 
+/// How many decimal places the integer unit of a meter's amounts has.
+pub fn places_of(meter: &str) -> usize {
+    if meter == COST_METER { 9 } else { 6 }
+}
+
 /// The feature that names the models and groups of models that a plan may call.
 pub const ALLOWED_MODELS: &str = "allowed_models";
 
