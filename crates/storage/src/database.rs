@@ -8,7 +8,8 @@ use domain::time::Timestamp;
 use parking_lot::RwLock;
 
 use crate::StorageError;
-use crate::ledger::{Ledger, LedgerSettings, Shared, postgres_write_back, solitude, write_back};
+use crate::ledger::journal::Pause;
+use crate::ledger::{Ledger, LedgerSettings, Shared, postgres_journal, postgres_write_back, solitude, write_back};
 use crate::postgres::Postgres;
 use crate::sqlite::{self, Sqlite};
 use crate::tx::{Changed, Tx};
@@ -86,7 +87,7 @@ impl Database {
                 Self { engine: Arc::new(Engine::Sqlite(sqlite)), listeners }
             }
             DatabaseUrl::Postgres(url) => {
-                let postgres = Postgres::open(url, settings.connections)?;
+                let postgres = Postgres::open(url, settings.connections, shared.journal.clone())?;
                 let now = shared.clock.now();
                 let migrate = move |tx: &mut Tx<'_>| {
                     migrations::migrate(tx, now)?;
@@ -94,6 +95,8 @@ impl Database {
                     solitude::count_oneself(tx)
                 };
                 postgres.run::<_, StorageError, _>(migrate, false).await.0?;
+                // What another process has noted, or one that was killed, is in the accounts' rows before anybody reads them.
+                postgres_journal::end_at_last(&postgres.pool, &postgres.journal).await?;
                 Self { engine: Arc::new(Engine::Postgres(postgres)), listeners }
             }
         };
@@ -139,8 +142,9 @@ impl Database {
                 }
             }
             Engine::Postgres(postgres) => {
-                let (outcome, changed) = postgres.run(closure, false).await;
-                self.listeners.tell(&changed);
+                let (outcome, left) = postgres.run(closure, false).await;
+                self.listeners.tell(&left.changed);
+                drop(left.holds);
                 outcome
             }
         }
@@ -156,6 +160,7 @@ impl Database {
             Engine::Sqlite(sqlite) if !sqlite.unwritten.is_empty() => sqlite.write_back(None).await,
             Engine::Sqlite(_) => Ok(()),
             Engine::Postgres(_) => {
+                let _pause = self.without_journal().await?;
                 let mut after = Some(String::new());
                 while let Some(from) = after {
                     after = self.write_back_some(from, Timestamp::MAX).await?;
@@ -163,6 +168,15 @@ impl Database {
                 Ok(())
             }
         }
+    }
+
+    /// Ends the journal of a node that is alone at its PostgreSQL database, and keeps it ended as long as the value lives:
+    /// accounts' rows alone say how things stand.
+    pub(crate) async fn without_journal(&self) -> Result<Option<Pause>, StorageError> {
+        let Engine::Postgres(postgres) = &*self.engine else { return Ok(None) };
+        let pause = postgres.journal.pause();
+        postgres_journal::end(&postgres.pool, &postgres.journal).await?;
+        Ok(Some(pause))
     }
 
     /// On PostgreSQL: does the same for those of the next thousand accounts that were last used before that time, one
@@ -241,9 +255,17 @@ impl Database {
 
     /// Takes no more work and waits until what was taken is done.
     pub async fn close(&self) {
-        if let Engine::Sqlite(sqlite) = &*self.engine {
-            let queue = sqlite.queue.clone();
-            let _ = tokio::task::spawn_blocking(move || queue.close()).await;
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => {
+                let queue = sqlite.queue.clone();
+                let _ = tokio::task::spawn_blocking(move || queue.close()).await;
+            }
+            Engine::Postgres(postgres) if postgres.journal.holder() != 0 => {
+                if let Err(error) = postgres_journal::end(&postgres.pool, &postgres.journal).await {
+                    tracing::warn!(%error, "the ledger's journal could not be ended; the next process does it");
+                }
+            }
+            Engine::Postgres(_) => {}
         }
     }
 }

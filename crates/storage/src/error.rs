@@ -73,11 +73,11 @@ impl From<tokio_postgres::Error> for StorageError {
         };
         match told.code().code() {
             "23505" => Self::Taken(told.constraint().unwrap_or("a unique value").to_owned()),
-            // Cancelled, shutting down, out of connections, disk full, read only, deadlock, serialization.
+            // Cancelled, shutting down, out of connections, disk full, read only, deadlock, serialization, a lock not had in time.
             code if code.starts_with("57") || code.starts_with("53") || code.starts_with("08") => {
                 Self::Unavailable(told.message().to_owned())
             }
-            "25006" | "40001" | "40P01" => Self::Unavailable(told.message().to_owned()),
+            "25006" | "40001" | "40P01" | "55P03" => Self::Unavailable(told.message().to_owned()),
             _ => Self::Unexpected(format!("{} ({})", told.message(), told.code().code())),
         }
     }

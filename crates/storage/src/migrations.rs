@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0011_postponed"),
     migration!("0012_terms_in_force"),
     migration!("0013_events_by_time"),
+    migration!("0014_journal"),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

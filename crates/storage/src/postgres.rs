@@ -8,6 +8,8 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use parking_lot::Mutex;
 use tokio_postgres::NoTls;
 
+use crate::ledger::journal::{Hold, Journal};
+use crate::ledger::postgres_journal;
 use crate::ledger::solitude::NAME_PREFIX;
 use crate::tx::{Changed, Engine, Tx};
 use crate::{Entropy, StorageError};
@@ -21,11 +23,29 @@ pub(crate) struct Postgres {
     pub name: Arc<str>,
     /// The account up to which idle accounts were written back.
     pub written_back: Mutex<String>,
+    pub journal: Arc<Journal>,
+}
+
+/// What a transaction leaves beside its value.
+#[derive(Default)]
+pub(crate) struct Left {
+    pub changed: Changed,
+    /// Dropped when the change has been told.
+    pub holds: Vec<Hold>,
+}
+
+/// Whether and how a transaction is run again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    No,
+    Yes,
+    /// After the ledger's journal has been ended.
+    Unfenced,
 }
 
 impl Postgres {
     /// Connects lazily: a database that is down is found by the first statement.
-    pub fn open(url: &str, connections: usize) -> Result<Self, StorageError> {
+    pub fn open(url: &str, connections: usize, journal: Arc<Journal>) -> Result<Self, StorageError> {
         let mut config: tokio_postgres::Config = url
             .parse()
             .map_err(|error| StorageError::Unavailable(format!("the database URL cannot be read: {error}")))?;
@@ -42,12 +62,12 @@ impl Postgres {
             .create_timeout(Some(Duration::from_secs(5)))
             .build()
             .map_err(StorageError::unexpected)?;
-        Ok(Self { pool, name: name.into(), written_back: Mutex::default() })
+        Ok(Self { pool, name: name.into(), written_back: Mutex::default(), journal })
     }
 
     /// Runs a closure in one transaction, again when that can help. Returns what it changed beside its value; also when
     /// it failed, since it may have been committed all the same.
-    pub async fn run<T, E, F>(&self, mut closure: F, read_only: bool) -> (Result<T, E>, Changed)
+    pub async fn run<T, E, F>(&self, mut closure: F, read_only: bool) -> (Result<T, E>, Left)
     where
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
@@ -58,22 +78,26 @@ impl Postgres {
             attempt += 1;
             let client = match self.pool.get().await {
                 Ok(client) => client,
-                Err(error) => return (Err(StorageError::from(error).into()), Changed::default()),
+                Err(error) => return (Err(StorageError::from(error).into()), Left::default()),
             };
-            let runtime = tokio::runtime::Handle::current();
+            let (runtime, journal) = (tokio::runtime::Handle::current(), self.journal.clone());
             let run = move || {
-                let (outcome, changed, retry) = run_once(&client, runtime, &mut closure, read_only);
-                (outcome, changed, retry, closure)
+                let (outcome, left, again) = run_once(&client, (runtime, &journal), &mut closure, read_only);
+                (outcome, left, again, closure)
             };
-            let (outcome, changed, retry, returned) = match tokio::task::spawn_blocking(run).await {
+            let (outcome, left, again, returned) = match tokio::task::spawn_blocking(run).await {
                 Ok(ran) => ran,
-                Err(error) => return (Err(StorageError::unexpected(error).into()), Changed::default()),
+                Err(error) => return (Err(StorageError::unexpected(error).into()), Left::default()),
             };
             closure = returned;
-            if outcome.is_err() && retry && attempt < ATTEMPTS {
+            if outcome.is_ok() || again == Again::No || attempt == ATTEMPTS {
+                return (outcome, left);
+            }
+            drop(left);
+            if again == Again::Yes {
                 tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
-            } else {
-                return (outcome, changed);
+            } else if let Err(error) = postgres_journal::end(&self.pool, &self.journal).await {
+                tracing::warn!(%error, "the ledger's journal could not be ended; trying again");
             }
         }
     }
@@ -81,17 +105,17 @@ impl Postgres {
 
 fn run_once<T, E: From<StorageError>>(
     client: &Object,
-    runtime: tokio::runtime::Handle,
+    (runtime, journal): (tokio::runtime::Handle, &Arc<Journal>),
     closure: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     read_only: bool,
-) -> (Result<T, E>, Changed, bool) {
+) -> (Result<T, E>, Left, Again) {
     // What is read is of one moment, as on SQLite; a transaction that only reads cannot fail to be serialized.
     let begin = if read_only { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "BEGIN" };
     if let Err(error) = runtime.block_on(client.batch_execute(begin)) {
-        let retry = error.is_closed();
-        return (Err(StorageError::from(error).into()), Changed::default(), retry);
+        let again = if error.is_closed() { Again::Yes } else { Again::No };
+        return (Err(StorageError::from(error).into()), Left::default(), again);
     }
-    let mut tx = Tx::new(Engine::Postgres { client, runtime: runtime.clone() });
+    let mut tx = Tx::new(Engine::Postgres { client, runtime: runtime.clone(), journal });
     let outcome = match catch_unwind(AssertUnwindSafe(|| closure(&mut tx))) {
         Ok(outcome) => outcome,
         Err(panic) => {
@@ -100,18 +124,23 @@ fn run_once<T, E: From<StorageError>>(
             resume_unwind(panic);
         }
     };
-    let (retry, changed) = (tx.retry, tx.changed);
+    let again = match (tx.fenced, tx.retry) {
+        (true, _) => Again::Unfenced,
+        (false, true) => Again::Yes,
+        (false, false) => Again::No,
+    };
+    let left = Left { holds: tx.take_holds(), changed: tx.changed };
     if outcome.is_err() {
         // A connection that cannot roll back is dropped by the pool when it is next used.
         let _ = runtime.block_on(client.batch_execute("ROLLBACK"));
-        return (outcome, changed, retry);
+        return (outcome, left, again);
     }
     match runtime.block_on(client.batch_execute("COMMIT")) {
-        Ok(()) => (outcome, changed, false),
-        Err(error) if error.as_db_error().is_none() => (Err(StorageError::OutcomeUnknown.into()), changed, false),
+        Ok(()) => (outcome, left, Again::No),
+        Err(error) if error.as_db_error().is_none() => (Err(StorageError::OutcomeUnknown.into()), left, Again::No),
         Err(error) => {
-            let retry = error.code().is_some_and(|code| matches!(code.code(), "40001" | "40P01"));
-            (Err(StorageError::from(error).into()), changed, retry)
+            let may_help = error.code().is_some_and(|code| matches!(code.code(), "40001" | "40P01"));
+            (Err(StorageError::from(error).into()), left, if may_help { Again::Yes } else { Again::No })
         }
     }
 }

@@ -9,6 +9,7 @@ use domain::ids::{AccountId, SessionId};
 use parking_lot::Mutex;
 
 use crate::StorageError;
+use crate::ledger::journal::{Hold, Journal};
 use crate::value::{Row, Value};
 
 /// One open transaction. Handed to the closures of [`crate::Database::read`] and [`crate::Database::write`].
@@ -17,11 +18,20 @@ pub struct Tx<'c> {
     pub(crate) changed: Changed,
     /// Whether the last failure goes away by running the closure again.
     pub(crate) retry: bool,
+    /// Whether another process has the ledger's journal: it is ended before the closure runs again.
+    pub(crate) fenced: bool,
+    /// The turn of the ledger's journal before this transaction saw anything.
+    turn: u64,
+    holds: Vec<Hold>,
 }
 
 pub(crate) enum Engine<'c> {
     Sqlite(&'c rusqlite::Connection),
-    Postgres { client: &'c deadpool_postgres::ClientWrapper, runtime: tokio::runtime::Handle },
+    Postgres {
+        client: &'c deadpool_postgres::ClientWrapper,
+        runtime: tokio::runtime::Handle,
+        journal: &'c Arc<Journal>,
+    },
 }
 
 /// What a transaction has changed that others keep in memory.
@@ -46,7 +56,11 @@ impl Changed {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(engine: Engine<'c>) -> Self {
-        Self { engine, changed: Changed::default(), retry: false }
+        let turn = match &engine {
+            Engine::Sqlite(_) => 0,
+            Engine::Postgres { journal, .. } => journal.turn(),
+        };
+        Self { engine, changed: Changed::default(), retry: false, fenced: false, turn, holds: Vec::new() }
     }
 
     /// Runs a statement and returns how many rows it changed.
@@ -56,7 +70,7 @@ impl<'c> Tx<'c> {
                 let mut statement = connection.prepare_cached(&numbered(sql))?;
                 Ok(statement.execute(rusqlite::params_from_iter(values))? as u64)
             }
-            Engine::Postgres { client, runtime } => {
+            Engine::Postgres { client, runtime, .. } => {
                 let done = runtime.block_on(async {
                     let statement = client.prepare_cached(sql).await?;
                     client.execute(&statement, &references(values)).await
@@ -70,7 +84,7 @@ impl<'c> Tx<'c> {
     pub fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StorageError> {
         match &self.engine {
             Engine::Sqlite(connection) => query_sqlite(connection, sql, values),
-            Engine::Postgres { client, runtime } => {
+            Engine::Postgres { client, runtime, .. } => {
                 let rows = runtime.block_on(async {
                     let statement = client.prepare_cached(sql).await?;
                     client.query(&statement, &references(values)).await
@@ -89,7 +103,7 @@ impl<'c> Tx<'c> {
     pub fn execute_script(&mut self, sql: &str) -> Result<(), StorageError> {
         match &self.engine {
             Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
-            Engine::Postgres { client, runtime } => {
+            Engine::Postgres { client, runtime, .. } => {
                 runtime.block_on(client.batch_execute(sql)).map_err(|error| note(&mut self.retry, error))
             }
         }
@@ -98,6 +112,41 @@ impl<'c> Tx<'c> {
     /// Whether this is PostgreSQL; only migrations and locks may ask.
     pub fn is_postgres(&self) -> bool {
         matches!(self.engine, Engine::Postgres { .. })
+    }
+
+    /// The journal of a node that is alone. `None` on SQLite.
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres { journal, .. } => Some(journal),
+        }
+    }
+
+    /// Keeps an account from being noted until what this transaction has changed was told.
+    pub(crate) fn keep(&mut self, hold: Hold) {
+        self.holds.push(hold);
+    }
+
+    pub(crate) fn take_holds(&mut self) -> Vec<Hold> {
+        std::mem::take(&mut self.holds)
+    }
+
+    /// After an account was found not to be in the journal, and its row was read.
+    ///
+    /// # Errors
+    /// When it may have left the journal after the moment that this transaction sees: it is run again.
+    pub(crate) fn must_see_what_left(&mut self) -> Result<(), StorageError> {
+        if self.journal().is_none_or(|journal| journal.turn() == self.turn) {
+            return Ok(());
+        }
+        self.retry = true;
+        Err(StorageError::Unavailable("accounts' rows were written while one was read, again and again".into()))
+    }
+
+    /// Accounts' rows do not say how things stand.
+    pub(crate) fn is_fenced(&mut self) -> StorageError {
+        (self.fenced, self.retry) = (true, true);
+        StorageError::Unavailable("another process keeps the ledger's journal; it could not be ended in time".into())
     }
 
     /// What judges this account has changed: memory of it is dropped when this transaction commits.

@@ -32,6 +32,8 @@ pub(crate) struct Memory {
     shared: bool,
     /// Whether they do. Not looked after on SQLite.
     pub solitude: Solitude,
+    /// How often this process has begun a journal: what was remembered before it may be of another server.
+    journals: AtomicU64,
 }
 
 struct Shard {
@@ -48,6 +50,8 @@ struct Remembered {
     next_expiry: Option<Timestamp>,
     denials: Vec<RememberedDenial>,
     read_at: Timestamp,
+    /// How many journals had been begun before it was read or written.
+    journals: u64,
     /// Of the account's row when all this was so. Always 0 on SQLite; [`NOT_ON_DISK`] where a crash may take it back.
     version: i64,
     /// The time of the account's last command.
@@ -92,6 +96,7 @@ pub(crate) struct Remembrance {
     pub last_at: Timestamp,
     pub postponed: Option<Arc<Postponed>>,
     pub postponed_since: Timestamp,
+    pub journals: u64,
 }
 
 /// A reader's permission to add what it reads, unless something was committed meanwhile.
@@ -106,7 +111,11 @@ pub(crate) struct Tickets(Vec<u64>);
 
 /// A moment: what was forgotten until then. Taken before the plans and whatever else may be forgotten.
 #[derive(Clone)]
-pub(crate) struct Moment(Vec<u64>);
+pub(crate) struct Moment {
+    forgotten: Vec<u64>,
+    /// How many journals had been begun.
+    pub journals: u64,
+}
 
 impl Memory {
     pub fn new(accounts: usize, shared: bool) -> Self {
@@ -118,6 +127,7 @@ impl Memory {
             forgotten: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             shared,
             solitude: Solitude::default(),
+            journals: AtomicU64::new(0),
         }
     }
 
@@ -185,6 +195,7 @@ impl Memory {
             last_at: remembered.last_at,
             postponed: remembered.postponed.clone(),
             postponed_since: remembered.postponed_since,
+            journals: remembered.journals,
         })
     }
 
@@ -198,13 +209,25 @@ impl Memory {
     }
 
     pub fn moment(&self) -> Moment {
-        Moment(self.forgotten.iter().map(|count| count.load(Ordering::Acquire)).collect())
+        Moment {
+            forgotten: self.forgotten.iter().map(|count| count.load(Ordering::Acquire)).collect(),
+            journals: self.journals(),
+        }
+    }
+
+    pub fn journals(&self) -> u64 {
+        self.journals.load(Ordering::Acquire)
+    }
+
+    /// A journal begins: what is remembered is not noted before it has been found to be still so.
+    pub fn begin_journal(&self) {
+        self.journals.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether something of the account may have been forgotten since.
     pub fn is_past(&self, moment: &Moment, account: AccountId) -> bool {
         let place = self.place(account);
-        self.forgotten[place].load(Ordering::Acquire) != moment.0[place]
+        self.forgotten[place].load(Ordering::Acquire) != moment.forgotten[place]
     }
 
     /// Takes over what a batch has committed that began at that moment.
@@ -215,7 +238,7 @@ impl Memory {
             shard.forget(book.account);
             return;
         }
-        shard.put(book, as_of);
+        shard.put(book, as_of, began.journals);
         if accepted && let Some(remembered) = shard.accounts.get_mut(&book.account) {
             remembered.denials.clear();
         }
@@ -238,7 +261,7 @@ impl Memory {
     pub fn publish_read(&self, (ticket, began): (ReadTicket, &Moment), book: &Book, as_of: AsOf) {
         let mut shard = self.shard(ticket.account).lock();
         if shard.version == ticket.version && !self.is_past(began, ticket.account) {
-            shard.put(book, as_of);
+            shard.put(book, as_of, began.journals);
         }
     }
 
@@ -331,7 +354,7 @@ impl Shard {
         places.iter().for_each(|place| book.load_kept(place, &remembered.balances));
     }
 
-    fn put(&mut self, book: &Book, as_of: AsOf) {
+    fn put(&mut self, book: &Book, as_of: AsOf, journals: u64) {
         let AsOf { next_expiry, at, version, since_version, last_at, postponed } = as_of;
         if self.find(book.account).is_none() {
             self.accounts.insert(
@@ -343,6 +366,7 @@ impl Shard {
                     next_expiry,
                     denials: Vec::new(),
                     read_at: at,
+                    journals,
                     version,
                     last_at,
                     postponed: None,
@@ -361,6 +385,7 @@ impl Shard {
         remembered.credits = book.credits().to_vec();
         remembered.next_expiry = next_expiry;
         (remembered.read_at, remembered.version, remembered.last_at) = (at, version, last_at);
+        remembered.journals = journals;
         if remembered.postponed.is_none() {
             remembered.postponed_since = at;
         }

@@ -6,12 +6,15 @@
 mod account_rows;
 mod batch;
 pub(crate) mod held;
+pub(crate) mod journal;
 pub(crate) mod memory;
 pub mod plan_book;
 mod postgres;
+pub(crate) mod postgres_journal;
 mod postgres_keys;
 mod postgres_loading;
 mod postgres_remembered;
+mod postgres_statements;
 pub(crate) mod postgres_write_back;
 mod postgres_writing;
 mod postponed;
@@ -44,6 +47,7 @@ use crate::database::Listeners;
 use crate::tx::Changed;
 use crate::{Clock, Database, Entropy, StorageError};
 use held::Held;
+use journal::Journal;
 use memory::Memory;
 use plan_book::PlanBook;
 use postgres::Lanes;
@@ -70,7 +74,10 @@ pub struct LedgerSettings {
     pub deadline: Duration,
     /// On SQLite: balances that may wait in the redo log before batches begin to write them to their table.
     pub unwritten_balances: usize,
-    /// On SQLite: how long nothing must happen before everything that waits is written.
+    /// On PostgreSQL, for a node that is alone: accounts that may wait in its journal before their rows are written while
+    /// others are noted.
+    pub noted_accounts: usize,
+    /// How long nothing must happen before everything that waits is written.
     pub write_back_after: Duration,
 }
 
@@ -83,6 +90,7 @@ impl Default for LedgerSettings {
             connections: 16,
             deadline: Duration::from_secs(10),
             unwritten_balances: 262_144,
+            noted_accounts: 65_536,
             write_back_after: Duration::from_millis(200),
         }
     }
@@ -186,6 +194,8 @@ pub(crate) struct Shared {
     pub unwritten: Arc<Unwritten>,
     /// Empty on PostgreSQL.
     pub held: Held,
+    /// Empty on SQLite.
+    pub journal: Arc<Journal>,
     listeners: Arc<Listeners>,
     /// The plans, and which version of the catalog tables they were read at.
     plans: RwLock<(u64, Option<Arc<PlanBook>>)>,
@@ -202,6 +212,7 @@ impl Shared {
             memory: Memory::new(settings.remembered_accounts, several_writers),
             unwritten: Arc::new(Unwritten::new(settings.unwritten_balances)),
             held: Held::default(),
+            journal: Arc::new(Journal::new(settings.noted_accounts)),
             listeners,
             plans: RwLock::default(),
             catalog_version: AtomicU64::new(1),
@@ -266,6 +277,9 @@ impl Ledger {
         let ledger = Self { database: database.clone(), shared, lanes };
         ledger.plans().await?;
         solitude::watch(database.clone(), &ledger.shared);
+        if let Some(pool) = database.pool() {
+            tokio::spawn(postgres_journal::keep_writing(pool, Arc::downgrade(&ledger.shared)));
+        }
         Ok(ledger)
     }
 
@@ -337,6 +351,12 @@ impl Ledger {
         self.shared.unwritten.lengths()
     }
 
+    /// Accounts whose rows do not say yet what this node's journal says. `None` where it keeps none: on SQLite, and beside
+    /// other processes.
+    pub fn noted(&self) -> Option<usize> {
+        self.shared.journal.is_open().then(|| self.shared.journal.stands().0)
+    }
+
     /// The applied catalog with its plan versions. `Ok(None)` before the first catalog.
     pub async fn plans(&self) -> Result<Option<Arc<PlanBook>>, StorageError> {
         if let Some(plans) = self.shared.plans() {
@@ -402,9 +422,10 @@ pub fn sqlite_statements() -> Vec<&'static str> {
 /// The batch's own statements on PostgreSQL.
 pub fn postgres_statements() -> Vec<&'static str> {
     [
+        postgres_journal::STATEMENTS,
         postgres_keys::STATEMENTS,
         postgres_loading::STATEMENTS,
-        postgres_remembered::STATEMENTS,
+        &postgres_statements::statements(),
         postgres_write_back::STATEMENTS,
         postgres_writing::STATEMENTS,
         upkeep::POSTGRES_STATEMENTS,

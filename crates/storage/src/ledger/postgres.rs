@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::batch::{BookWrites, ReservationWrite};
 use super::memory::{AsOf, Moment, NOT_ON_DISK};
+use super::postgres_journal;
 use super::postgres_loading::{Loaded, load, must_be_synced};
 use super::postgres_remembered::{Judged, MoveError, Remembered};
 use super::postgres_writing::{fill_replays, lock_and_find, write_and_commit};
@@ -39,6 +40,8 @@ pub(super) enum BatchError {
     Before(StorageError),
     /// COMMIT was sent and its answer was lost.
     CommitLost,
+    /// Nothing was written: the journal must be ended first.
+    Fenced,
     /// It will fail the same way again.
     Data(StorageError),
 }
@@ -164,12 +167,19 @@ impl Lane {
         requests: &[&Request],
     ) -> Result<Option<(Judged, HashSet<AccountId>)>, StorageError> {
         let Ok(client) = self.pool.get().await else { return Ok(None) };
+        // Before it is asked what was forgotten: whoever changes an account afterwards waits for this batch.
+        let permit = remembered.permit(&self.shared);
         if remembered.is_past(&self.shared) {
             return Ok(None);
         }
         let Ok(Some(judged)) = remembered.judge(&client, &self.shared, requests).await else { return Ok(None) };
-        let written = match judged.write(&client, &self.shared).await {
+        let written = match judged.write(&client, &self.shared, permit).await {
             Ok(written) => written,
+            Err(MoveError::Fenced) => {
+                drop(client);
+                self.end_journal().await;
+                return Ok(None);
+            }
             Err(MoveError::Before(error)) => {
                 tracing::warn!(%error, "a batch was not written by what is remembered; its accounts are read");
                 return Ok(None);
@@ -226,6 +236,7 @@ impl Lane {
                 Ok(()) => return Ok(answers),
                 Err(BatchError::Data(error)) => return Err(error),
                 Err(BatchError::Before(error)) => last = error,
+                Err(BatchError::Fenced) => self.end_journal().await,
                 Err(BatchError::CommitLost) => {
                     // What is remembered may lack what was committed.
                     requests.iter().for_each(|request| self.shared.memory.forget(request.command.event.account));
@@ -251,7 +262,7 @@ impl Lane {
         };
         let client = self.pool.get().await?;
         let outcome = self.in_transaction(&client, (&plans, &began), requests, answers).await;
-        if let Err(BatchError::Data(_) | BatchError::Before(_)) = &outcome {
+        if let Err(BatchError::Data(_) | BatchError::Before(_) | BatchError::Fenced) = &outcome {
             // Whatever the server still thinks of this transaction ends here; a dead connection is replaced by the pool.
             let _ = client.batch_execute("ROLLBACK").await;
         }
@@ -309,6 +320,12 @@ impl Lane {
         Ok(())
     }
 
+    async fn end_journal(&self) {
+        if let Err(error) = postgres_journal::end(&self.pool, &self.shared.journal).await {
+            tracing::warn!(%error, "the ledger's journal could not be ended; trying again");
+        }
+    }
+
     async fn read_plans(&self) -> Result<Arc<super::plan_book::PlanBook>, BatchError> {
         let read_at = self.shared.catalog_version();
         let read = self.database.read("load_plans", crate::records::catalogs::load_plan_book).await?;
@@ -336,10 +353,22 @@ impl Lane {
     ) -> Result<HashSet<EventId>, StorageError> {
         let give_up = now() + self.shared.settings.deadline;
         while now() < give_up {
+            // What was lost may have been on its way to the journal: whoever ends it waits until it is there or cannot come.
+            if self.shared.journal.holder() != 0 {
+                self.end_journal().await;
+            }
             if let Ok(client) = self.pool.get().await {
-                match lock_and_find(&client, accounts, events).await {
-                    Ok(found) => return Ok(found),
-                    Err(error) => tracing::warn!(%error, "looking for a lost commit failed; trying again"),
+                match lock_and_find(&client, self.shared.journal.holder(), accounts, events).await {
+                    Ok(found) => {
+                        // Their rows have another version now.
+                        accounts.iter().for_each(|account| self.shared.memory.forget(*account));
+                        return Ok(found);
+                    }
+                    Err(BatchError::Fenced) => self.end_journal().await,
+                    Err(BatchError::Data(error) | BatchError::Before(error)) => {
+                        tracing::warn!(%error, "looking for a lost commit failed; trying again");
+                    }
+                    Err(BatchError::CommitLost) => {}
                 }
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -11,9 +11,11 @@ use futures_util::future::{join_all, try_join_all};
 use tokio_postgres::types::ToSql;
 
 use super::batch::Batch;
+use super::journal::Noted;
 use super::memory::{AsOf, Remembrance};
 use super::plan_book::PlanBook;
 use super::postgres::BatchError;
+use super::postgres_journal::{self, among_writers, is_ours};
 use super::postgres_keys::{load_keys, select_keys};
 use super::postponed::Postponed;
 use super::{Durability, Request, Shared, reading, reservations, rows, terms};
@@ -23,11 +25,16 @@ use crate::value::Row;
 
 /// The lock. Written as an insert because several accounts are locked in one statement, in one order, and an account's
 /// first command makes its row.
-pub(super) const LOCK: &str = "INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at, version) \
+pub(super) const LOCK: &str = concat!(
+    among_writers!(),
+    " INSERT INTO ledger_accounts (account_id, entitlement_epoch, last_at, version) \
     SELECT wanted, 0, $2, 1 FROM unnest($1::text[]) AS wanted ORDER BY wanted COLLATE \"C\" \
     ON CONFLICT (account_id) DO UPDATE SET last_at = GREATEST(ledger_accounts.last_at, excluded.last_at), \
     version = ledger_accounts.version + 1 RETURNING account_id, entitlement_epoch, last_at, version, postponed, \
-    (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)) AS database_now";
+    (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)) AS database_now, ",
+    is_ours!("$3"),
+    " AS is_ours"
+);
 const SELECT_BALANCES: &str = "SELECT b.account_id, b.scope, b.scope_id, b.meter, b.window_kind, b.window_start, \
     b.used, b.reserved, b.credited, b.warned_percent, b.warned_limit, b.observed_at FROM \
     unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) \
@@ -106,15 +113,21 @@ pub(super) async fn load(
     let before_micros = before.micros();
     let accounts: BTreeSet<AccountId> = requests.iter().map(|request| request.command.event.account).collect();
     let names: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
+    let holder = shared.journal.holder();
+    let noted = accounts.iter().filter_map(|account| Some((*account, shared.journal.noted(*account)?)));
+    let noted: Vec<(AccountId, Noted)> = noted.collect();
     let (mut remembered, guessed) = remember(shared, requests, before);
     let strangers: Vec<AccountId> = accounts.into_iter().filter(|account| !remembered.contains_key(account)).collect();
+    // Before anything is sent: what needs no preparing would come first.
+    let write_noted = client.prepare_cached(postgres_journal::WRITE).await?;
     let lock = client.prepare_cached(LOCK).await?;
     let begin = if must_be_synced(requests) { "BEGIN" } else { "BEGIN; SET LOCAL synchronous_commit = off" };
-    let lock_values: [&(dyn ToSql + Sync); 2] = [&names, &before_micros];
+    let lock_values: [&(dyn ToSql + Sync); 3] = [&names, &before_micros, &holder];
     // Sent in this order without waiting in between; the server works through them one after another.
-    let (begun, locked, balances, keys, named, reversed, found) = tokio::join!(
+    let (begun, written, locked, balances, keys, named, reversed, found) = tokio::join!(
         biased;
         client.batch_execute(begin),
+        postgres_journal::write(client, &write_noted, holder, &noted),
         query(client, &lock, &lock_values),
         select_balances(client, &guessed),
         select_keys(client, requests, before),
@@ -123,7 +136,9 @@ pub(super) async fn load(
         select_accounts(client, &strangers, before),
     );
     begun?;
+    written?;
     let locked = locked?;
+    must_be_ours(&locked)?;
     check_clock(&locked, before, shared)?;
     let mut locked = locked.iter().map(|row| decode_lock(row, before)).collect::<Result<Vec<_>, _>>()?;
     let postponed = locked.iter_mut().map(|row| (row.account, std::mem::take(&mut row.postponed)));
@@ -148,6 +163,14 @@ pub(super) async fn load(
     load_missing_credits(client, &mut loaded, requests).await?;
     load_missing_balances(client, shared, &mut loaded, requests).await?;
     Ok(loaded)
+}
+
+/// Another process has the journal, or this one's was opened on another server: the rows do not say how things stand.
+pub(super) fn must_be_ours(locked: &[Row]) -> Result<(), BatchError> {
+    match locked.first().map_or(Ok(1), |row| row.integer("is_ours"))? {
+        0 => Err(BatchError::Fenced),
+        _ => Ok(()),
+    }
 }
 
 /// Whether one of them waits for the disk, and with it the others.

@@ -1,9 +1,13 @@
 //! A batch on PostgreSQL whose accounts are remembered: judged first, and written if nobody has come between.
 //!
-//! One statement moves each account's row from the version that is remembered to the next, and adds the events of those
-//! that it has moved; balances and days go into the row itself (`postponed.rs`). An account whose row has another version
-//! or epoch by then, or that another process holds, has nothing written, and its commands go the long way, by locking and
-//! reading (`postgres_loading.rs`). So what was judged by memory counts only where memory was true.
+//! One statement (`postgres_statements.rs`) moves each account's row from the version that is remembered to the next, and
+//! adds the events of those that it has moved; balances and days go into the row itself (`postponed.rs`). An account whose
+//! row has another version or epoch by then, or that another process holds, has nothing written, and its commands go the
+//! long way, by locking and reading (`postgres_loading.rs`). So what was judged by memory counts only where memory was
+//! true.
+//!
+//! A node that is alone adds one row to its journal instead of moving each account's (`journal.rs`): while the journal is
+//! its own nobody can have come between, but for its own transactions, which wait for the batch or are waited for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,55 +21,23 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
 
 use super::batch::Batch;
+use super::journal::{Noted, Permit};
 use super::memory::{AsOf, Moment, Remembrance};
 use super::postgres_keys::{load_keys, select_keys};
+use super::postgres_statements::{self, Written};
 use super::postgres_writing::{Column, column, event_columns, fill_replays, job_columns, key_columns};
 use super::postponed::Postponed;
-use super::{Answer, Durability, LedgerError, Request, Shared, reading};
+use super::{Answer, Durability, LedgerError, Request, Shared, postgres_journal, reading};
 use crate::StorageError;
 use crate::tx::decode_postgres;
-
-/// A row is moved only while this node's clock is near enough to the database's. In the order of the accounts, as every
-/// statement that locks them.
-macro_rules! moved_with_events {
-    () => {
-        "WITH moved AS (INSERT INTO ledger_accounts (account_id, entitlement_epoch, version, postponed, last_at) \
-    SELECT w.account_id, w.epoch, w.version, w.postponed, $5 FROM (SELECT unnest($1::text[]) AS account_id, \
-    unnest($2::bigint[]) AS epoch, unnest($3::bigint[]) AS version, unnest($4::bytea[]) AS postponed) w \
-    WHERE (SELECT ABS(CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) - $6) <= $7) \
-    ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, postponed = excluded.postponed, \
-    last_at = excluded.last_at WHERE ledger_accounts.version = excluded.version - 1 \
-    AND ledger_accounts.entitlement_epoch = excluded.entitlement_epoch AND ledger_accounts.last_at <= excluded.last_at \
-    RETURNING account_id), \
-    events AS (INSERT INTO usage_events (account_id, id, action, at, occurred_at, flags, model, amounts, postings, draws, \
-    details, reservation_id, reverses) SELECT w.* FROM (SELECT unnest($8::text[]) AS account_id, unnest($9::text[]), \
-    unnest($10::text[]), unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[]), unnest($14::text[]), \
-    unnest($15::text[]), unnest($16::text[]), unnest($17::text[]), unnest($18::text[]), unnest($19::text[]), \
-    unnest($20::text[])) w WHERE w.account_id IN (SELECT account_id FROM moved))"
-    };
-}
-
-const MOVE: &str = concat!(moved_with_events!(), " SELECT account_id FROM moved");
-/// With callers' keys and jobs, which most batches have none of: PostgreSQL prepares every table of a statement each time.
-const MOVE_WITH_MORE: &str = concat!(
-    moved_with_events!(),
-    ", keys AS (INSERT INTO ledger_keys (account_id, bucket, key_hash, content_hash, event_id) SELECT w.* FROM \
-    (SELECT unnest($21::text[]) AS account_id, unnest($22::bigint[]), unnest($23::bytea[]), unnest($24::bytea[]), \
-    unnest($25::text[])) w WHERE w.account_id IN (SELECT account_id FROM moved)), \
-    jobs AS (INSERT INTO jobs (id, kind, account_id, payload, state, run_at, attempts, created_at) \
-    SELECT w.id, w.kind, w.account_id, w.payload, 'ready', w.at, 0, w.at FROM (SELECT unnest($26::text[]) AS id, \
-    unnest($27::text[]) AS kind, unnest($28::text[]) AS account_id, unnest($29::text[]) AS payload, \
-    unnest($30::bigint[]) AS at) w WHERE w.account_id IN (SELECT account_id FROM moved)) \
-    SELECT account_id FROM moved"
-);
-
-pub(crate) const STATEMENTS: &[&str] = &[MOVE, MOVE_WITH_MORE];
 
 /// Accounts that are remembered with everything that their waiting commands need.
 pub(super) struct Remembered {
     accounts: BTreeMap<AccountId, Remembrance>,
     at: Timestamp,
     began: Moment,
+    /// Whether all of it was found to be so since the journal was begun.
+    may_be_noted: bool,
 }
 
 /// What a batch came to, by account.
@@ -87,6 +59,8 @@ struct AccountRow {
 
 /// Why nothing is known to be written.
 pub(super) enum MoveError {
+    /// Nothing is, and the journal must be ended first.
+    Fenced,
     /// Nothing is.
     Before(StorageError),
     /// The answer was lost.
@@ -101,15 +75,24 @@ impl Remembered {
         for request in requests {
             wanted.entry(request.command.event.account).or_default().push(request);
         }
+        // Those that may not be noted are found to be so, or not, by the long way.
+        let is_open = shared.journal.is_open();
         let judged = wanted.into_iter().filter_map(|(account, requests)| {
             let remembered = remembrance(shared, account, &requests, at)?;
-            Some((account, remembered))
+            (!is_open || remembered.journals == began.journals).then_some((account, remembered))
         });
-        Self { accounts: judged.collect(), at, began }
+        Self { accounts: judged.collect(), at, began, may_be_noted: is_open }
     }
 
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
+    }
+
+    /// Permission to write to the journal, if they may be noted.
+    pub fn permit(&self, shared: &Shared) -> Option<Permit> {
+        let permit = self.may_be_noted.then(|| shared.journal.begin(self.accounts.keys())).flatten();
+        // A journal that was ended and begun again meanwhile is another.
+        permit.filter(|_| shared.memory.journals() == self.began.journals)
     }
 
     /// Whether something of these accounts may have been forgotten since.
@@ -194,22 +177,32 @@ fn remembrance(shared: &Shared, account: AccountId, requests: &[&Request], at: T
 }
 
 impl Judged {
-    /// Writes what was judged. Returns the accounts that it was written of: of the others somebody has written meanwhile.
-    pub async fn write(&self, client: &Object, shared: &Shared) -> Result<HashSet<AccountId>, MoveError> {
+    /// Writes what was judged, to the journal where that is permitted. Returns the accounts that it was written of: of the
+    /// others somebody has written meanwhile.
+    pub async fn write(
+        &self,
+        client: &Object,
+        shared: &Shared,
+        permit: Option<Permit>,
+    ) -> Result<HashSet<AccountId>, MoveError> {
         let writes = &self.batch.writes;
         let has_more = !(writes.keys.is_empty() && writes.jobs.is_empty());
-        let sql = if has_more { MOVE_WITH_MORE } else { MOVE };
+        let written = if permit.is_some() { Written::InJournal } else { Written::InRows };
+        let sql = postgres_statements::write(written, has_more);
         let statement = client.prepare_cached(sql).await.map_err(|error| MoveError::Before(error.into()))?;
-        let rows: Vec<_> = self.rows.iter().collect();
+        let holder = permit.as_ref().map_or_else(|| shared.journal.holder(), |permit| permit.holder);
         let mut columns: Vec<Column<'_>> = vec![
-            column(&rows, |(account, _)| account.to_text()),
-            column(&rows, |(_, row)| row.epoch),
-            column(&rows, |(_, row)| row.version),
-            column(&rows, |(_, row)| row.postponed.encode()),
-            Box::new(self.at.micros()),
             Box::new(self.at.micros() - shared.clock.offset_micros()),
             Box::new(reading::CLOCK_TOLERANCE_MICROS),
+            Box::new(holder),
         ];
+        match &permit {
+            Some(permit) => {
+                columns.push(Box::new(permit.number));
+                columns.push(Box::new(postgres_journal::encode(self.noted())));
+            }
+            None => columns.extend(self.row_columns()),
+        }
         columns.extend(event_columns(&writes.events));
         if has_more {
             columns.extend(key_columns(&writes.keys));
@@ -221,14 +214,41 @@ impl Judged {
             Err(error) if says_that_nothing_is_written(&error) => {
                 return Err(MoveError::Before(error.into()));
             }
-            Err(_) => return Err(MoveError::Lost),
+            Err(_) => {
+                if permit.is_some() {
+                    // Whoever ends it waits for the statement, and lets none in that is still on its way.
+                    shared.journal.stop();
+                }
+                return Err(MoveError::Lost);
+            }
         };
-        let moved = decode_postgres(moved).map_err(|_| MoveError::Lost)?;
-        moved
-            .iter()
-            .map(|row| row.parsed("account_id", AccountId::parse))
-            .collect::<Result<_, _>>()
-            .map_err(|_| MoveError::Lost)
+        match permit {
+            Some(_) if moved.is_empty() => Err(MoveError::Fenced),
+            Some(permit) => {
+                permit.committed(self.noted().map(|(account, noted)| (*account, noted)));
+                Ok(self.rows.keys().copied().collect())
+            }
+            None => moved_accounts(moved).map_err(|_| MoveError::Lost),
+        }
+    }
+
+    /// How the accounts' rows are to be.
+    fn noted(&self) -> impl ExactSizeIterator<Item = (&AccountId, Noted)> {
+        self.rows.iter().map(|(account, row)| {
+            let noted = Noted { version: row.version, last_at: self.at, postponed: row.postponed.clone() };
+            (account, noted)
+        })
+    }
+
+    fn row_columns(&self) -> [Column<'_>; 5] {
+        let rows: Vec<_> = self.rows.iter().collect();
+        [
+            column(&rows, |(account, _)| account.to_text()),
+            column(&rows, |(_, row)| row.epoch),
+            column(&rows, |(_, row)| row.version),
+            column(&rows, |(_, row)| row.postponed.encode()),
+            Box::new(self.at.micros()),
+        ]
     }
 
     /// Remembers what was written of these accounts, and what was denied there.
@@ -266,6 +286,10 @@ impl Judged {
     pub fn accounts(&self) -> BTreeSet<AccountId> {
         self.rows.keys().copied().collect()
     }
+}
+
+fn moved_accounts(moved: Vec<tokio_postgres::Row>) -> Result<HashSet<AccountId>, StorageError> {
+    decode_postgres(moved)?.iter().map(|row| row.parsed("account_id", AccountId::parse)).collect()
 }
 
 /// An error ends the statement's own transaction before its commit. What ends the connection as well, such as a server that

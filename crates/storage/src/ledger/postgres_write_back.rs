@@ -4,6 +4,7 @@
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 
+use super::postgres_journal;
 use super::postponed::Postponed;
 use crate::value::Value;
 use crate::{StorageError, Tx};
@@ -31,7 +32,13 @@ pub(crate) const STATEMENTS: &[&str] = &[POSTPONED, TAKE, CLEAR, UPSERT_BALANCE,
 
 /// Whether the account's row keeps something that the tables lack.
 pub(crate) fn is_behind(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, StorageError> {
-    Ok(tx.query_optional(POSTPONED, &[account.into()])?.is_some())
+    if tx.journal().is_some_and(|journal| journal.noted(account).is_some()) {
+        return Ok(true);
+    }
+    postgres_journal::must_be_ours(tx)?;
+    let is_behind = tx.query_optional(POSTPONED, &[account.into()])?.is_some();
+    tx.must_see_what_left()?;
+    Ok(is_behind)
 }
 
 /// Of the thousand accounts after this one, those whose rows keep something back and that were last used before that time;
@@ -52,8 +59,10 @@ pub(crate) fn accounts_after(
     Ok((behind, last.transpose()?))
 }
 
-/// Writes what the account's row keeps to the tables, and takes it from the row.
+/// Writes what the account's row keeps to the tables, and takes it from the row. Whoever remembers the account reads it again.
 pub(crate) fn write_back(tx: &mut Tx<'_>, account: AccountId) -> Result<(), StorageError> {
+    postgres_journal::hold(tx, account)?;
+    tx.note_account_changed(account);
     let Some(row) = tx.query_optional(TAKE, &[account.into()])? else { return Ok(()) };
     let Postponed { mut balances, mut days } = Postponed::of_row(&row)?;
     balances.sort_by(|(one, _), (other, _)| one.cmp(other));

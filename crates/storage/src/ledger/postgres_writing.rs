@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 
 use super::batch::{Batch, BookWrites, EventRow, JobRow, KeyRow, ReservationWrite, Writes};
 use super::postgres::BatchError;
-use super::postgres_loading::{LOCK, select_events};
+use super::postgres_loading::{LOCK, must_be_ours, select_events};
 use super::{Answer, LedgerError, Request, StoredEvent, key_bucket, rows, stored_event};
 use crate::StorageError;
 use crate::tx::decode_postgres;
@@ -287,18 +287,19 @@ pub(super) fn job_columns(rows: &[JobRow]) -> Vec<Column<'_>> {
 /// Waits for whoever holds these accounts, then says which of the events are there.
 pub(super) async fn lock_and_find(
     client: &Object,
+    holder: i64,
     accounts: &BTreeSet<AccountId>,
     events: &[EventId],
-) -> Result<HashSet<EventId>, StorageError> {
+) -> Result<HashSet<EventId>, BatchError> {
     let names: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
     let (owners, ids): (Vec<String>, Vec<String>) =
         events.iter().map(|event| (event.account.to_string(), event.own_text())).unzip();
     client.batch_execute("BEGIN").await?;
     let look = async {
         let lock = client.prepare_cached(LOCK).await?;
-        client.query(&lock, &[&names, &0i64]).await?;
+        must_be_ours(&decode_postgres(client.query(&lock, &[&names, &0i64, &holder]).await?)?)?;
         let there = client.prepare_cached(SELECT_EVENTS_THERE).await?;
-        client.query(&there, &[&owners, &ids]).await
+        Ok::<_, BatchError>(client.query(&there, &[&owners, &ids]).await?)
     };
     let found = look.await;
     // The versions that this raises keep out what was sent before and has not begun. Also after a failure the pool gets
@@ -309,7 +310,7 @@ pub(super) async fn lock_and_find(
         let account = row.parsed("account_id", AccountId::parse)?;
         row.parsed("id", |text| EventId::from_own_text(account, text))
     };
-    there.iter().map(id).collect()
+    Ok(there.iter().map(id).collect::<Result<_, StorageError>>()?)
 }
 
 /// Adds to each replayed answer what its event was kept with: from the database, or from this very batch.

@@ -205,11 +205,15 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) {
-        self.integer(text.len() as i64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
     }
 
-    fn account(&mut self, account: AccountId) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.integer(bytes.len() as i64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub fn account(&mut self, account: AccountId) {
         self.0.extend_from_slice(&account.bits().to_be_bytes());
     }
 
@@ -282,11 +286,15 @@ impl<'b> Reader<'b> {
     }
 
     fn text(&mut self) -> Option<&'b str> {
-        let length = usize::try_from(self.integer()?).ok()?;
-        std::str::from_utf8(self.take(length)?).ok()
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
-    fn account(&mut self) -> Option<AccountId> {
+    pub fn bytes(&mut self) -> Option<&'b [u8]> {
+        let length = usize::try_from(self.integer()?).ok()?;
+        self.take(length)
+    }
+
+    pub fn account(&mut self) -> Option<AccountId> {
         let bits: [u8; 16] = self.take(16)?.try_into().ok()?;
         Some(AccountId::from_bits(u128::from_be_bytes(bits)))
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::time::{MICROS_PER_SECOND, Timestamp};
 use parking_lot::Mutex;
 
-use super::Shared;
+use super::{Shared, postgres_journal};
 use crate::records::catalogs;
 use crate::tx::Changed;
 use crate::{Database, StorageError, Tx};
@@ -22,10 +22,17 @@ pub(crate) const FRESH_MICROS: i64 = MICROS_PER_SECOND / 2;
 
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 const COUNT_ONESELF: &str = "SELECT nextval('database_openings') AS openings";
-const LOOK: &str = "SELECT (SELECT last_value FROM database_openings) AS openings, (SELECT COUNT(*) FROM pg_stat_activity \
-    WHERE datname = current_database() AND application_name LIKE 'tollway %' AND application_name <> $1) AS others";
+/// Connections of processes that are called otherwise.
+macro_rules! others {
+    () => {
+        "(SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+        AND application_name LIKE 'tollway %' AND application_name <> $1)"
+    };
+}
+pub(super) const OTHERS: &str = concat!("SELECT ", others!(), " AS others");
+const LOOK: &str = concat!("SELECT (SELECT last_value FROM database_openings) AS openings, ", others!(), " AS others");
 
-pub(crate) const POSTGRES_STATEMENTS: &[&str] = &[COUNT_ONESELF, LOOK];
+pub(crate) const POSTGRES_STATEMENTS: &[&str] = &[COUNT_ONESELF, LOOK, OTHERS];
 
 /// Since when, and until when at least, nobody else writes. Never, unless it is looked after.
 #[derive(Default)]
@@ -82,9 +89,9 @@ pub(super) fn watch(database: Database, shared: &Arc<Shared>) {
 /// `None` when nobody uses the ledger any more. A look that fails says nothing: what was known runs out by itself.
 async fn look_once(database: &Database, shared: &Weak<Shared>, name: &Arc<str>) -> Option<()> {
     let begun_at = shared.upgrade()?.clock.now();
-    let name = name.clone();
+    let asked = name.clone();
     let read = move |tx: &mut Tx<'_>| {
-        let row = tx.query_optional(LOOK, &[(&*name).into()])?.ok_or_else(|| StorageError::unexpected("no row"))?;
+        let row = tx.query_optional(LOOK, &[(&*asked).into()])?.ok_or_else(|| StorageError::unexpected("no row"))?;
         let look = Look { openings: row.integer("openings")?, others: row.integer("others")? };
         Ok::<_, StorageError>((look, catalogs::latest_id(tx)?))
     };
@@ -95,6 +102,9 @@ async fn look_once(database: &Database, shared: &Weak<Shared>, name: &Arc<str>) 
         shared.forget(&Changed { catalog: true, ..Changed::default() });
     }
     shared.memory.solitude.note(look, begun_at, shared.clock.now());
+    if let Some(pool) = database.pool() {
+        postgres_journal::follow(&pool, &shared, (name, look.others == 0)).await;
+    }
     Some(())
 }
 

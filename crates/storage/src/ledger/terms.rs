@@ -11,8 +11,10 @@ use domain::time::Timestamp;
 use crate::value::Row;
 use crate::{StorageError, Tx};
 
+use super::journal::Noted;
 use super::memory::AsOf;
 use super::plan_book::{PlanBook, PlanVersion};
+use super::postgres_journal;
 use super::postponed::Postponed;
 use super::reading::decode_credit;
 
@@ -45,7 +47,12 @@ pub(crate) fn load_book(
     account: AccountId,
     now: Timestamp,
 ) -> Result<Option<(Book, AsOf)>, StorageError> {
+    let noted = tx.journal().and_then(|journal| journal.noted(account));
+    postgres_journal::must_be_ours(tx)?;
     let Some(row) = tx.query_optional(SELECT_ACCOUNT, &[account.into()])? else { return Ok(None) };
+    if noted.is_none() {
+        tx.must_see_what_left()?;
+    }
     let epoch = row.integer_or_null("entitlement_epoch")?.unwrap_or(0);
     let mut book = Book::new(account, Arc::new(from_row(&row, plans, epoch, now)?));
     if row.integer("has_credits")? != 0 {
@@ -55,7 +62,9 @@ pub(crate) fn load_book(
     let version = row.integer_or_null("version")?.unwrap_or(0);
     let next_expiry = row.time_or_null("next_expiry")?;
     let last_at = row.time_or_null("last_at")?.unwrap_or(Timestamp::EPOCH);
-    let postponed = Some(Postponed::of_row(&row)?).filter(|postponed| !postponed.is_empty()).map(Arc::new);
+    let of_row = Noted { version, last_at, postponed: Arc::new(Postponed::of_row(&row)?) };
+    let Noted { version, last_at, postponed } = noted.filter(|noted| noted.version > version).unwrap_or(of_row);
+    let postponed = Some(postponed).filter(|postponed| !postponed.is_empty());
     Ok(Some((book, AsOf { next_expiry, at: now, version, since_version: version, last_at, postponed })))
 }
 

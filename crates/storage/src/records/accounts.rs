@@ -6,6 +6,7 @@ use domain::time::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::subscriptions;
+use crate::ledger::postgres_journal;
 use crate::value::{Row, Value};
 use crate::{StorageError, Tx};
 
@@ -158,6 +159,7 @@ pub fn list(tx: &mut Tx<'_>, before: Option<AccountId>, limit: u32) -> Result<Ve
 /// Makes the ledger read the account's terms again before it judges anything more. Every change of plan, override,
 /// standing or credit calls this in its own transaction.
 pub fn raise_epoch(tx: &mut Tx<'_>, account: AccountId) -> Result<(), StorageError> {
+    postgres_journal::hold(tx, account)?;
     tx.execute(RAISE_EPOCH, &[account.into()])?;
     tx.note_account_changed(account);
     Ok(())

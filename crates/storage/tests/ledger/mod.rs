@@ -6,6 +6,7 @@ mod batches;
 mod checkpoints;
 mod durability;
 mod held;
+mod journal;
 mod keys;
 mod limits;
 mod lost_commits;

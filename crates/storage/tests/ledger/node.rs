@@ -348,6 +348,9 @@ impl Node {
             let wait = move |tx: &mut Tx<'_>| {
                 let statement = "UPDATE ledger_accounts SET last_at = last_at WHERE account_id = $1";
                 tx.execute(statement, &[account.into()])?;
+                if tx.is_postgres() {
+                    tx.execute_script("LOCK TABLE ledger_journal IN SHARE MODE")?;
+                }
                 if let Some(is_held) = is_held.take() {
                     let _ = is_held.send(());
                 }
@@ -359,6 +362,26 @@ impl Node {
         });
         held.await.expect("the transaction holds the account");
         Hold { let_go, work }
+    }
+
+    /// Waits until this node has noticed that it is alone at its PostgreSQL database, and keeps a journal.
+    pub async fn wait_until_alone(&self) {
+        let alone = async {
+            while self.ledger.noted().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, alone).await.expect("the node notices that it is alone");
+    }
+
+    /// Waits until this node has noticed that it is not alone.
+    pub async fn wait_until_beside_others(&self) {
+        let beside_others = async {
+            while self.ledger.noted().is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, beside_others).await.expect("the node notices that it is not alone");
     }
 
     /// Waits until so many commands are in line.

@@ -32,6 +32,8 @@ async fn keeps_something(node: &Node, account: AccountId) -> bool {
 async fn what_an_account_row_keeps_counts_for_everybody_and_comes_to_the_tables_when_they_are_asked() {
     let Some(place) = Place::postgres() else { return };
     let (node, account) = place.node().await;
+    let other = place.open().await;
+    node.wait_until_beside_others().await;
     accepted(node.consume(account, 10).await);
     for _ in 0..5 {
         accepted(node.consume(account, 10).await);
@@ -41,7 +43,6 @@ async fn what_an_account_row_keeps_counts_for_everybody_and_comes_to_the_tables_
     assert_eq!(node.usage(account).await, (60, 0));
     node.must_be_exact().await;
 
-    let other = place.open().await;
     assert_eq!(other.usage(account).await, (60, 0));
     denied(other.consume(account, 41).await);
     accepted(other.consume(account, 39).await);
@@ -59,6 +60,9 @@ async fn what_an_account_row_keeps_counts_for_everybody_and_comes_to_the_tables_
 async fn it_comes_to_the_tables_by_itself_after_a_while_and_when_the_account_is_idle() {
     let Some(place) = Place::postgres() else { return };
     let (node, account) = place.node().await;
+    // Beside it nobody keeps a journal.
+    let _other = place.open().await;
+    node.wait_until_beside_others().await;
     accepted(node.consume(account, 1).await);
     accepted(node.consume(account, 1).await);
     assert!(keeps_something(&node, account).await);
