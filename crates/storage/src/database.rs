@@ -260,12 +260,15 @@ impl Database {
                 let queue = sqlite.queue.clone();
                 let _ = tokio::task::spawn_blocking(move || queue.close()).await;
             }
-            Engine::Postgres(postgres) if postgres.journal.holder() != 0 => {
+            Engine::Postgres(postgres) => {
+                postgres.journal.open_no_more();
+                if postgres.journal.holder() == 0 {
+                    return;
+                }
                 if let Err(error) = postgres_journal::end(&postgres.pool, &postgres.journal).await {
                     tracing::warn!(%error, "the ledger's journal could not be ended; the next process does it");
                 }
             }
-            Engine::Postgres(_) => {}
         }
     }
 }

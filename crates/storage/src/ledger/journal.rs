@@ -20,6 +20,8 @@ use crate::id_map::IdMap;
 
 /// How long a transaction waits for a batch that is noting the account it wants: longer than a statement may take.
 const PATIENCE: Duration = Duration::from_secs(35);
+/// Rows of the journal before their accounts are written, however few: an account in use adds one row after the other.
+const MOST_ROWS: usize = 8_192;
 
 /// How an account's row is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,10 +133,16 @@ impl Journal {
         Pause(self.clone())
     }
 
+    /// The process is about to end.
+    pub fn open_no_more(&self) {
+        self.state.lock().pauses += 1;
+    }
+
     /// Permission to note these accounts. `None`: the journal is not open, too much waits, or a transaction holds one.
     pub fn begin<'a>(self: &Arc<Self>, accounts: impl Iterator<Item = &'a AccountId>) -> Option<Permit> {
         let mut state = self.state.lock();
-        if !state.is_open || state.waiting.len() >= 2 * self.most {
+        let is_too_much = state.waiting.len() >= 2 * self.most || state.rows.len() >= 2 * MOST_ROWS;
+        if !state.is_open || is_too_much {
             return None;
         }
         let accounts: Vec<AccountId> = accounts.copied().collect();
@@ -230,8 +238,10 @@ impl Journal {
         (state.waiting.len(), state.last_row)
     }
 
+    /// Whether some must be written while others are noted.
     pub fn is_full(&self) -> bool {
-        self.state.lock().waiting.len() > self.most
+        let state = self.state.lock();
+        state.waiting.len() > self.most || state.rows.len() > MOST_ROWS
     }
 }
 
@@ -382,6 +392,22 @@ mod tests {
         assert_eq!(journal.written(&[]), Some(3));
         journal.deleted(3);
         assert_eq!(journal.written(&[]), None);
+    }
+
+    #[test]
+    fn an_account_that_is_noted_again_and_again_is_written_too() {
+        let journal = open();
+        for version in 1..=MOST_ROWS as i64 {
+            note(&journal, &[1], version);
+        }
+        assert!(!journal.is_full());
+        note(&journal, &[1], 9_000);
+        assert!(journal.is_full());
+        (0..MOST_ROWS as i64 - 1).for_each(|version| note(&journal, &[1], 9_001 + version));
+        assert!(journal.begin([&account(1)].into_iter()).is_none(), "nobody writes them");
+        assert_eq!(journal.oldest(9), [(account(1), noted(9_000 + MOST_ROWS as i64 - 1))]);
+        assert_eq!(journal.written(&journal.oldest(9)), Some(2 * MOST_ROWS as i64));
+        assert!(!journal.is_full() && journal.begin([&account(1)].into_iter()).is_some());
     }
 
     #[test]

@@ -84,6 +84,7 @@ const FORMAT: u8 = 1;
 const TOGETHER: usize = 2_048;
 /// Each waits two seconds for a lock: together as long as a transaction may stand open.
 const TRIES: usize = 30;
+const BEFORE_LOCK: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A row of the journal.
@@ -196,6 +197,8 @@ async fn open(pool: &Pool, shared: &Shared, name: &str) -> Result<(), StorageErr
     let client = pool.get().await?;
     let holder: i64 = client.query_one(NEXT_HOLDER, &[]).await?.get(0);
     shared.journal.claim(holder);
+    // What was sent before by nobody's number has come there before the lock is asked for.
+    tokio::time::sleep(BEFORE_LOCK).await;
     match change_holder(&client, holder, Some(name)).await {
         Ok(true) => {
             shared.memory.begin_journal();

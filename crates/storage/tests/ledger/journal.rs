@@ -1,13 +1,14 @@
 //! A node that is alone at its PostgreSQL database keeps a journal instead of writing accounts' rows: exact all the same, and
 //! whoever comes after it or beside it finds everything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::AccountId;
 use domain::ledger::Action;
 use storage::ledger::LedgerSettings;
 use storage::records::accounts;
-use storage::{StorageError, Tx};
+use storage::{Clock, StorageError, Tx};
 
 use super::node::*;
 
@@ -216,6 +217,48 @@ async fn whoever_reads_the_tables_for_long_keeps_nobody_from_coming_or_going() {
     let_go.send(()).unwrap();
     backup.await.unwrap().unwrap();
     node.must_be_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_waits_for_those_that_are_writing_accounts_rows() {
+    let Some(place) = Place::postgres() else { return };
+    let (node, account) = node_alone(&place, 1_000).await;
+    accepted(node.consume(account, 9).await);
+    let (let_go, until) = std::sync::mpsc::channel::<()>();
+    let (is_writing, writing) = tokio::sync::oneshot::channel();
+    let (until, mut is_writing, database) = (std::sync::Mutex::new(until), Some(is_writing), node.database.clone());
+    let raising = tokio::spawn(async move {
+        let raise = move |tx: &mut Tx<'_>| {
+            accounts::raise_epoch(tx, account)?;
+            is_writing.take().into_iter().for_each(|is_writing| is_writing.send(()).unwrap());
+            let _ = until.lock().unwrap().recv_timeout(PATIENCE);
+            Ok::<_, StorageError>(())
+        };
+        database.write("raise_epoch", raise).await
+    });
+    writing.await.unwrap();
+    let url = place.url.clone();
+    let coming = tokio::spawn(async move { Node::open(&url, Arc::new(Clock::new()), LedgerSettings::default()).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!coming.is_finished());
+    let_go.send(()).unwrap();
+    raising.await.unwrap().unwrap();
+    let other = coming.await.unwrap().unwrap();
+    assert_eq!((other.usage(account).await, rows(&other).await), ((10, 0), 0));
+    other.must_be_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_leaves_no_journal() {
+    let Some(place) = Place::postgres() else { return };
+    let (node, account) = node_alone(&place, 1_000).await;
+    accepted(node.consume(account, 9).await);
+    assert_eq!(rows(&node).await, 1);
+    node.database.close().await;
+    assert_eq!((rows(&node).await, node.ledger.noted()), (0, None));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(node.ledger.noted(), None, "it begins none any more");
+    assert_eq!(node.usage(account).await, (10, 0));
 }
 
 /// Another process that is not seen among the connections, but has the journal.
