@@ -187,6 +187,45 @@ async fn reservations_and_credits_go_on_from_what_is_noted() {
     node.must_be_exact().await;
 }
 
+/// Accounts are forgotten, read again and written all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_leave_memory_and_the_journal_meanwhile_are_read_as_they_stand() {
+    let Some(place) = Place::postgres() else { return };
+    let settings = LedgerSettings { noted_accounts: 4, remembered_accounts: 100, ..LedgerSettings::default() };
+    let (node, _) = place.node_with(settings).await;
+    let mut all = Vec::new();
+    for number in 0..200 {
+        all.push(node.new_account_named(Some(number.to_string())).await);
+    }
+    node.wait_until_alone().await;
+    let askers: Vec<_> = (0..8)
+        .map(|asker| {
+            let (node, all) = (node.clone(), all.clone());
+            tokio::spawn(async move {
+                // Each asker has accounts of its own, which it knows the usage of.
+                let own: Vec<(usize, AccountId)> = all.into_iter().enumerate().skip(asker).step_by(8).collect();
+                for round in 0..10 {
+                    for (number, account) in &own {
+                        assert_eq!(node.ledger.account_named(&number.to_string()).await.unwrap(), Some(*account));
+                        accepted(node.consume(*account, 1).await);
+                        if round % 2 == 0 {
+                            accepted(node.consume(*account, 2).await);
+                            assert_eq!(node.usage(*account).await, (round + 1 + (round / 2 + 1) * 2, 0), "{round}");
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for asker in askers {
+        asker.await.unwrap();
+    }
+    for account in all {
+        assert_eq!((node.usage(account).await, node.days(account).await), ((20, 0), (20, 15)));
+    }
+    node.must_be_exact().await;
+}
+
 /// A backup reads every table for hours.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_reads_the_tables_for_long_keeps_nobody_from_coming_or_going() {

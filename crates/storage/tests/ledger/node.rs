@@ -179,10 +179,14 @@ impl Node {
     }
 
     pub async fn new_account(&self) -> AccountId {
+        self.new_account_named(None).await
+    }
+
+    pub async fn new_account_named(&self, external_id: Option<String>) -> AccountId {
         let now = self.clock.now();
         let account = accounts::Account {
             id: Id::new(now, self.entropy.bits()),
-            external_id: None,
+            external_id,
             name: "Ada".into(),
             email: None,
             billing_email: None,
