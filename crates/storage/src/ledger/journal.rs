@@ -92,11 +92,10 @@ impl Journal {
         self.holder.store(holder, Ordering::Release);
     }
 
-    /// After the fence says so and the journal is empty. False: somebody wants it closed.
-    pub fn open(&self) -> bool {
+    /// After the fence says so and the journal is empty. Nothing where somebody wants it closed: then it is stopped.
+    pub fn open(&self) {
         let mut state = self.state.lock();
         state.is_open = state.pauses == 0;
-        state.is_open
     }
 
     /// No batch begins to note any more. What waits goes on waiting.
@@ -114,7 +113,7 @@ impl Journal {
         state.rows.clear();
     }
 
-    /// Whether it is to be closed or has been: stopped, with the fence still this process's.
+    /// Whether it must be ended: no batch may note, and the fence still says that it is this process's.
     pub fn is_stopped(&self) -> bool {
         self.holder() != 0 && !self.state.lock().is_open
     }
@@ -347,7 +346,8 @@ mod tests {
     fn open() -> Arc<Journal> {
         let journal = Arc::new(Journal::new(2));
         journal.claim(7);
-        assert!(journal.open());
+        journal.open();
+        assert!(journal.is_open());
         journal
     }
 
